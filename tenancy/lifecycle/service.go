@@ -1,0 +1,282 @@
+// Service: what changes need, and the finding of an instance.
+
+package lifecycle
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gatehouse-edge/gatehouse/tenancy"
+	"github.com/gatehouse-edge/gatehouse/tenancy/couch"
+	"github.com/gatehouse-edge/gatehouse/tenancy/provision"
+)
+
+// Directory is what a change tells the node's own directory, so that whoever
+// made it reads it at once, and what it asks of it.
+type Directory interface {
+	Apply(inst *tenancy.Instance)
+	Remove(id, rev string)
+	// Find is the document id of the instance with this domain or alias, by normal form.
+	Find(key string) (id string, ok bool)
+	// Ambiguous names an existing instance with which a new domain could be confused:
+	// one of the two would be taken for an app of the other.
+	Ambiguous(d tenancy.Domain) (with string, ambiguous bool)
+}
+
+// Options of a Service.
+type Options struct {
+	Clusters  *Clusters
+	Directory Directory
+	Node      string // names this front door in the journal
+	Logger    *zap.Logger
+	Now       func() time.Time // default time.Now
+	Rand      io.Reader        // default crypto/rand.Reader
+	Lease     time.Duration    // default DefaultLease
+	Parallel  int              // databases made or dropped at a time; default DefaultParallel
+}
+
+// Defaults of Options.
+const (
+	// DefaultLease is how long an operation of a front door that has died keeps
+	// others from taking it over.
+	DefaultLease = 30 * time.Second
+	// leaseSkew is how far the clocks of two front doors may differ.
+	leaseSkew = 5 * time.Second
+	// DefaultParallel requests at a time make a new instance quickly without
+	// keeping a cluster from its other work.
+	DefaultParallel = 8
+	// conflictRetries bounds how often a write that met another one is tried again.
+	conflictRetries = 10
+)
+
+// Progress is told of each step of a long change. total is 0 where unknown. It
+// may be called from several goroutines.
+type Progress func(step string, done, total int)
+
+// Service makes changes. It is safe for concurrent use.
+type Service struct {
+	clusters *Clusters
+	global   *couch.Cluster
+	dir      Directory
+	node     string
+	log      *zap.Logger
+	now      func() time.Time
+	rand     io.Reader
+	lease    time.Duration
+	parallel int
+
+	mu      sync.Mutex
+	ensured bool
+	seed    sync.Mutex // an injected reader need not be safe for concurrent use
+}
+
+// New makes a Service. It does not ask the store anything.
+func New(o Options) *Service {
+	s := &Service{
+		clusters: o.Clusters, global: o.Clusters.Main(), dir: o.Directory, node: o.Node,
+		log: o.Logger, now: o.Now, rand: o.Rand, lease: o.Lease, parallel: o.Parallel,
+	}
+	if s.log == nil {
+		s.log = zap.NewNop()
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.rand == nil {
+		s.rand = rand.Reader
+	}
+	if s.lease <= 0 {
+		s.lease = DefaultLease
+	}
+	if s.parallel <= 0 {
+		s.parallel = DefaultParallel
+	}
+	return s
+}
+
+func (s *Service) random(n int) []byte {
+	out := make([]byte, n)
+	s.seed.Lock()
+	defer s.seed.Unlock()
+	if _, err := io.ReadFull(s.rand, out); err != nil {
+		panic(fmt.Sprintf("lifecycle: no randomness: %v", err)) // crypto/rand never fails
+	}
+	return out
+}
+
+func (s *Service) newID() string { return hex.EncodeToString(s.random(16)) }
+
+func (s *Service) stamp() string { return s.now().UTC().Format(time.RFC3339Nano) }
+
+// Ensure makes the databases that all instances share, with their indexes and
+// views, where they are missing. It remembers success until a store forgets.
+func (s *Service) Ensure(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ensured {
+		return nil
+	}
+	for _, db := range []string{provision.InstancesDB, provision.ClaimsDB, provision.OperationsDB} {
+		if _, err := s.global.CreateDB(ctx, db); err != nil {
+			return err
+		}
+	}
+	var docs []any
+	for _, design := range provision.GlobalDesigns() {
+		docs = append(docs, design)
+	}
+	results, err := s.global.Bulk(ctx, provision.InstancesDB, docs)
+	if err != nil {
+		return err
+	}
+	for _, r := range results {
+		if r.Err != nil && !errors.Is(r.Err, couch.ErrConflict) { // a conflict: it is there
+			return r.Err
+		}
+	}
+	s.ensured = true
+	return nil
+}
+
+// Forget makes the next change look again whether the shared databases are
+// there; the directory calls it when it finds them gone.
+func (s *Service) Forget() {
+	s.mu.Lock()
+	s.ensured = false
+	s.mu.Unlock()
+}
+
+// Get reads an instance by its domain or an alias, from the store. An unknown
+// one is tenancy.ErrNotFound.
+func (s *Service) Get(ctx context.Context, domain string) (*tenancy.Instance, error) {
+	key, ok := tenancy.HostKey(domain)
+	if !ok {
+		return nil, tenancy.ErrNotFound
+	}
+	if id, ok := s.dir.Find(key); ok {
+		inst, err := s.byID(ctx, id)
+		if err == nil && owns(inst, key) {
+			return inst, nil
+		}
+		if err != nil && !errors.Is(err, couch.ErrNotFound) {
+			return nil, err
+		}
+	}
+	found, err := s.byNames(ctx, []string{domain, key})
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, tenancy.ErrNotFound
+	}
+	return found[0], nil
+}
+
+func (s *Service) byID(ctx context.Context, id string) (*tenancy.Instance, error) {
+	raw, err := s.global.Get(ctx, provision.InstancesDB, id)
+	if err != nil {
+		return nil, err
+	}
+	return tenancy.ParseInstance(raw)
+}
+
+// byNames asks the stack's own view for the instances with one of these domains
+// or aliases, in the documents' form. It knows instances without a claim as well.
+func (s *Service) byNames(ctx context.Context, names []string) ([]*tenancy.Instance, error) {
+	keys := make([]string, 0, 2*len(names))
+	for _, name := range names {
+		keys = append(keys, name)
+		if d, err := tenancy.ParseDomain(name); err == nil {
+			// A stack may have written either form.
+			keys = append(keys, d.String(), d.Key())
+		}
+	}
+	slices.Sort(keys)
+	keys = slices.Compact(keys)
+	rows, err := s.global.View(ctx, provision.InstancesDB, provision.DomainView, provision.DomainView, keys)
+	if errors.Is(err, couch.ErrNotFound) { // no database, or no view, yet
+		s.Forget()
+		if err := s.Ensure(ctx); err != nil {
+			return nil, err
+		}
+		rows, err = s.global.View(ctx, provision.InstancesDB, provision.DomainView, provision.DomainView, keys)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var out []*tenancy.Instance
+	seen := map[string]bool{}
+	for _, row := range rows {
+		if seen[row.ID] {
+			continue
+		}
+		seen[row.ID] = true
+		inst, err := tenancy.ParseInstance(row.Doc)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, inst)
+	}
+	return out, nil
+}
+
+// owns tells whether key is the normal form of one of the instance's names.
+func owns(inst *tenancy.Instance, key string) bool {
+	for _, name := range inst.Names() {
+		if k, ok := tenancy.HostKey(name); ok && k == key {
+			return true
+		}
+	}
+	return false
+}
+
+// save writes an instance's document and tells this node's directory.
+func (s *Service) save(ctx context.Context, inst *tenancy.Instance) error {
+	raw, err := json.Marshal(inst)
+	if err != nil {
+		return err
+	}
+	rev, err := s.global.Put(ctx, provision.InstancesDB, inst.ID(), json.RawMessage(raw))
+	if err != nil {
+		return err
+	}
+	inst.Set("_rev", rev)
+	s.dir.Apply(inst)
+	return nil
+}
+
+// edit changes an instance's document: it reads, lets fn change what it read,
+// and writes; when somebody else wrote in between, it does so again from what
+// they wrote.
+func (s *Service) edit(ctx context.Context, id string, fn func(inst *tenancy.Instance) error) (*tenancy.Instance, error) {
+	var err error
+	for range conflictRetries {
+		var inst *tenancy.Instance
+		if inst, err = s.byID(ctx, id); err != nil {
+			if errors.Is(err, couch.ErrNotFound) {
+				return nil, tenancy.ErrNotFound
+			}
+			return nil, err
+		}
+		if err = fn(inst); err != nil {
+			return nil, err
+		}
+		if err = s.save(ctx, inst); err == nil {
+			return inst, nil
+		}
+		if !errors.Is(err, couch.ErrConflict) {
+			return nil, err
+		}
+	}
+	return nil, tenancy.Conflictf("the instance's document is being changed by others; %d tries met another change", conflictRetries)
+}
