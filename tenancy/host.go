@@ -29,9 +29,10 @@ var lenient = idna.New(
 // over-long, with a port that is none, or with bytes that no name has; dst
 // comes back unchanged then.
 //
-// It does not allocate for ASCII hosts when dst has room.
+// It does not allocate for ASCII hosts when dst has room, which may be on the
+// caller's stack.
 func AppendHost(dst []byte, host string) (out []byte, name int, ok bool) {
-	if host == "" || len(host) > 4*MaxHostLength || host[0] == '[' {
+	if host == "" || len(host) > 4*MaxHostLength {
 		return dst, 0, false
 	}
 	colon := len(host)
@@ -46,63 +47,69 @@ func AppendHost(dst []byte, host string) (out []byte, name int, ok bool) {
 		}
 	}
 	port := host[min(colon+1, len(host)):]
-	if colon < len(host) && len(port) > 5 {
+	if len(port) > 5 && colon < len(host) {
 		return dst, 0, false
 	}
-	start := len(dst)
+	out, ascii, ok := appendName(dst, host[:colon])
+	if !ascii { // the slow way, for hosts in Unicode form
+		mapped, err := lenient.ToASCII(host[:colon])
+		if err != nil {
+			return dst, 0, false
+		}
+		out, ascii, ok = appendName(dst, mapped)
+	}
+	name = len(out) - len(dst)
+	if !ok || !ascii || name == 0 || name > maxNameLength {
+		return dst, 0, false
+	}
+	if port != "" {
+		out = append(append(out, ':'), port...)
+	}
+	return out, name, true
+}
+
+// inHost maps the bytes that a name may have, but for the dot, to lower case,
+// and all others to 0.
+var inHost = func() (table [256]byte) {
+	for c := byte('!'); c < 0x7f; c++ {
+		table[c] = c
+	}
+	for c := byte('A'); c <= 'Z'; c++ {
+		table[c] = c + 'a' - 'A'
+	}
+	for _, c := range []byte(`.:/?#@\%[]`) {
+		table[c] = 0
+	}
+	return table
+}()
+
+// appendName appends an ASCII name without a port. ascii is false for one that
+// is not, and ok for what is no name; what was appended counts for nothing then.
+//
+// It stands apart, and calls nobody, so that the compiler sees that dst may be
+// on a stack.
+func appendName(dst []byte, host string) (out []byte, ascii, ok bool) {
 	out = dst
 	label := 0
-	for i := 0; i < colon; i++ {
+	for i := range len(host) {
 		c := host[i]
+		if lower := inHost[c]; lower != 0 {
+			label++
+			out = append(out, lower)
+			continue
+		}
 		switch {
 		case c >= utf8.RuneSelf:
-			return appendMapped(dst, host[:colon], port)
-		case 'A' <= c && c <= 'Z':
-			c += 'a' - 'A'
-		case c == '.':
-			if i == colon-1 && i > 0 { // the root's dot
-				continue
-			}
-			if label == 0 {
-				return dst, 0, false
-			}
-			label = -1
-		case c <= ' ' || c == 0x7f || c == ':' || c == '/' || c == '?' || c == '#' || c == '@' || c == '\\' || c == '%' || c == '[' || c == ']':
-			return dst, 0, false
+			return dst, false, false
+		case c != '.' || label == 0:
+			return dst, true, false
+		case i == len(host)-1: // the root's dot
+			return out, true, true
 		}
-		label++
+		label = 0
 		out = append(out, c)
 	}
-	name = len(out) - start
-	if name == 0 || name > maxNameLength {
-		return dst, 0, false
-	}
-	return appendPort(out, port), name, true
-}
-
-// appendMapped is the slow way, for hosts in Unicode form.
-func appendMapped(dst []byte, host, port string) ([]byte, int, bool) {
-	ascii, err := lenient.ToASCII(host)
-	if err != nil || ascii == "" {
-		return dst, 0, false
-	}
-	for i := range len(ascii) {
-		if ascii[i] >= utf8.RuneSelf {
-			return dst, 0, false
-		}
-	}
-	out, name, ok := AppendHost(dst, ascii)
-	if !ok || name != len(out)-len(dst) { // a port that the mapping made
-		return dst, 0, false
-	}
-	return appendPort(out, port), name, true
-}
-
-func appendPort(out []byte, port string) []byte {
-	if port == "" {
-		return out
-	}
-	return append(append(out, ':'), port...)
+	return out, true, true
 }
 
 // HostKey is the normal form of host as a string, for records and tools. ok is

@@ -5,6 +5,7 @@ package couch
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -18,11 +19,14 @@ import (
 // Cluster is one CouchDB cluster, or the embedded store. It is safe for
 // concurrent use, and opens no connection before its first call.
 type Cluster struct {
-	name    string
-	client  *kivik.Client
-	nodes   *nodes // nil for the embedded store
-	timeout time.Duration
-	calls   atomic.Int64
+	name      string
+	client    *kivik.Client
+	transport *transport // nil for the embedded store
+	timeout   time.Duration
+	grace     time.Duration
+	life      context.Context // ends with Close
+	end       context.CancelFunc
+	calls     atomic.Int64
 }
 
 // Open makes a client of a CouchDB cluster. It does not connect: a cluster that
@@ -32,19 +36,11 @@ func Open(cfg Config) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	if cfg.CallTimeout <= 0 {
-		cfg.CallTimeout = DefaultCallTimeout
-	}
-	if cfg.MaxConns <= 0 {
-		cfg.MaxConns = DefaultMaxConns
-	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
-	nodes := newNodes(urls, cfg)
-	client, err := kivik.New("couch", urls[0].String(),
+	cfg = cfg.withDefaults()
+	transport := newTransport(newNodes(urls, cfg.Now), cfg)
+	client, err := kivik.New("couch", urls[0].Scheme+"://"+urls[0].Host,
 		couchdb.OptionHTTPClient(&http.Client{
-			Transport: nodes,
+			Transport: transport,
 			// CouchDB does not redirect, and credentials must not follow one elsewhere.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		}),
@@ -53,13 +49,19 @@ func Open(cfg Config) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a client of CouchDB: %w", err)
 	}
-	return &Cluster{name: Key(cfg.URLs), client: client, nodes: nodes, timeout: cfg.CallTimeout}, nil
+	c := newCluster(Key(cfg.URLs), client)
+	c.transport, c.timeout, c.grace = transport, cfg.CallTimeout, cfg.FeedGrace
+	return c, nil
 }
 
 // Wrap makes a Cluster of a ready kivik client, as of the embedded store. The
 // name is for people.
-func Wrap(name string, client *kivik.Client) *Cluster {
-	return &Cluster{name: name, client: client, timeout: DefaultCallTimeout}
+func Wrap(name string, client *kivik.Client) *Cluster { return newCluster(name, client) }
+
+func newCluster(name string, client *kivik.Client) *Cluster {
+	c := &Cluster{name: name, client: client, timeout: DefaultCallTimeout, grace: DefaultFeedGrace}
+	c.life, c.end = context.WithCancel(context.Background())
+	return c
 }
 
 // Name is where the cluster is, without credentials.
@@ -68,23 +70,63 @@ func (c *Cluster) Name() string { return c.name }
 // Calls is the number of calls made so far, each one request.
 func (c *Cluster) Calls() int64 { return c.calls.Load() }
 
-// Close lets connections go. Calls under way end by themselves.
+// Close ends the calls under way, feeds included, and lets connections go. It
+// waits for those calls to return; calls after it are refused.
 func (c *Cluster) Close() error {
+	c.end() // first, since kivik waits for a feed as long as it lasts
 	err := c.client.Close()
-	if c.nodes != nil {
-		c.nodes.close()
+	if c.transport != nil {
+		c.transport.close()
 	}
 	return err
 }
 
 // limit bounds one call in time and counts it.
 func (c *Cluster) limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	return c.within(ctx, cancel)
+}
+
+// within ends a call with the cluster's life, and counts it.
+func (c *Cluster) within(ctx context.Context, cancel context.CancelFunc) (context.Context, context.CancelFunc) {
 	c.calls.Add(1)
-	return context.WithTimeout(ctx, c.timeout)
+	stop := context.AfterFunc(c.life, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
+// database checks a name before it becomes part of a URL.
+func (c *Cluster) database(op, name string) (*kivik.DB, error) {
+	if !ValidName(name) {
+		return nil, &Error{Op: op, Database: name, Status: http.StatusBadRequest, Err: errors.New("not a name that a database can have")}
+	}
+	return c.client.DB(name), nil
+}
+
+// ValidName tells whether a database can have this name: lower-case letters,
+// digits and any of _$()+-/, beginning with a letter; or one of CouchDB's own,
+// which begin with an underscore.
+// https://docs.couchdb.org/en/stable/api/database/common.html#put--db
+func ValidName(name string) bool {
+	for i := range len(name) {
+		switch b := name[i]; {
+		case 'a' <= b && b <= 'z':
+		case i == 0 && b == '_' && len(name) > 1:
+		case i > 0 && ('0' <= b && b <= '9' || strings.IndexByte("_$()+-/", b) >= 0):
+		default:
+			return false
+		}
+	}
+	return name != ""
 }
 
 // CreateDB makes a database. One that exists already is success; created tells.
 func (c *Cluster) CreateDB(ctx context.Context, db string) (created bool, err error) {
+	if _, err := c.database("create database", db); err != nil {
+		return false, err
+	}
 	ctx, cancel := c.limit(ctx)
 	defer cancel()
 	err = c.client.CreateDB(ctx, db)
@@ -96,6 +138,9 @@ func (c *Cluster) CreateDB(ctx context.Context, db string) (created bool, err er
 
 // DestroyDB drops a database. One that is not there is success; existed tells.
 func (c *Cluster) DestroyDB(ctx context.Context, db string) (existed bool, err error) {
+	if _, err := c.database("destroy database", db); err != nil {
+		return false, err
+	}
 	ctx, cancel := c.limit(ctx)
 	defer cancel()
 	err = c.client.DestroyDB(ctx, db)
@@ -129,27 +174,35 @@ type Info struct {
 	Docs      int64
 	UpdateSeq string
 	// Born differs between two databases of one name made one after the other,
-	// where the server tells (CouchDB: instance_start_time); else empty.
+	// where the server tells; else empty. CouchDB tells the second, in
+	// instance_start_time.
 	Born string
 }
 
 // Info asks a database about itself.
 // https://docs.couchdb.org/en/stable/api/database/common.html#get--db
 func (c *Cluster) Info(ctx context.Context, db string) (Info, error) {
+	d, err := c.database("database info", db)
+	if err != nil {
+		return Info{}, err
+	}
 	ctx, cancel := c.limit(ctx)
 	defer cancel()
-	stats, err := c.client.DB(db).Stats(ctx)
+	stats, err := d.Stats(ctx)
 	if err != nil {
 		return Info{}, wrap("database info", db, "", err)
 	}
 	var raw struct {
-		Born json.RawMessage `json:"instance_start_time"`
+		Born    json.RawMessage `json:"instance_start_time"`
+		Adapter json.RawMessage `json:"adapter"`
 	}
 	if len(stats.RawResponse) > 0 {
 		_ = json.Unmarshal(stats.RawResponse, &raw) // absent is fine
 	}
 	born := strings.Trim(string(raw.Born), `"`)
-	if born == "0" { // clusters of CouchDB 2 and early 3 tell no time
+	// Clusters of CouchDB 2 and early 3 tell no time, and a PouchDB, the one with
+	// an adapter, tells the time of its process for every database.
+	if born == "0" || born == "null" || raw.Adapter != nil {
 		born = ""
 	}
 	return Info{Docs: stats.DocCount, UpdateSeq: stats.UpdateSeq, Born: born}, nil

@@ -19,9 +19,18 @@ type Config struct {
 	// Credentials are asked for at each request, so that a rotated password is
 	// taken up; nil for none. They are sent as basic auth.
 	Credentials func() (username, password string)
-	// CallTimeout bounds each call but the changes feed. Default 30 s.
+	// CallTimeout bounds each call but the changes feed, over all the nodes that
+	// it tries. Default 30 s.
 	CallTimeout time.Duration
-	// MaxConns bounds the connections to one node. Default 64.
+	// NodeTimeout is how long a node may be silent in a read while there is
+	// another to ask: a dead one may not eat the whole CallTimeout. A write, which
+	// is slower and is not asked again, has twice that. Default 5 s.
+	NodeTimeout time.Duration
+	// FeedGrace is how long the changes feed may be silent beyond the wait that
+	// was asked for; a node that is silent for longer is taken as dead. Default 15 s.
+	FeedGrace time.Duration
+	// MaxConns bounds the connections to one node, for calls and again for feeds.
+	// Default 64.
 	MaxConns int
 	// Now is the clock of the back-off of dead nodes. Default time.Now.
 	Now func() time.Time
@@ -30,9 +39,31 @@ type Config struct {
 // Defaults of Config.
 const (
 	DefaultCallTimeout = 30 * time.Second
+	DefaultNodeTimeout = 5 * time.Second
+	DefaultFeedGrace   = 15 * time.Second
 	DefaultMaxConns    = 64
 	dialTimeout        = 5 * time.Second
 )
+
+// withDefaults fills in what is left out.
+func (cfg Config) withDefaults() Config {
+	if cfg.CallTimeout <= 0 {
+		cfg.CallTimeout = DefaultCallTimeout
+	}
+	if cfg.NodeTimeout <= 0 {
+		cfg.NodeTimeout = DefaultNodeTimeout
+	}
+	if cfg.FeedGrace <= 0 {
+		cfg.FeedGrace = DefaultFeedGrace
+	}
+	if cfg.MaxConns <= 0 {
+		cfg.MaxConns = DefaultMaxConns
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return cfg
+}
 
 // ParseURLs checks the URLs of a cluster's nodes. Errors never repeat a URL that
 // holds credentials.
@@ -53,6 +84,7 @@ func ParseURLs(urls []string) ([]*url.URL, error) {
 			return nil, fmt.Errorf("URL %d of the CouchDB nodes is not of the form https://host:5984", i+1)
 		}
 		u.Path = strings.TrimSuffix(u.Path, "/")
+		u.RawPath = ""
 		if i > 0 && u.Path != out[0].Path {
 			return nil, fmt.Errorf("URL %d of the CouchDB nodes has another path than the first", i+1)
 		}
@@ -66,8 +98,30 @@ func ParseURLs(urls []string) ([]*url.URL, error) {
 func Key(urls []string) string {
 	sorted := slices.Clone(urls)
 	for i, u := range sorted {
-		sorted[i] = strings.TrimSuffix(u, "/")
+		sorted[i] = strings.TrimSuffix(withoutCredentials(u), "/")
 	}
 	slices.Sort(sorted)
 	return strings.Join(slices.Compact(sorted), " ")
+}
+
+// withoutCredentials cuts what stands before the last @ of a URL's authority. It
+// does not parse, because it must work for a URL that cannot be parsed as well.
+func withoutCredentials(u string) string {
+	scheme, rest, ok := strings.Cut(u, "://")
+	if !ok {
+		scheme, rest = "", u
+	}
+	end := strings.IndexAny(rest, "/?#")
+	if end < 0 {
+		end = len(rest)
+	}
+	if at := strings.LastIndexByte(rest[:end], '@'); at >= 0 {
+		rest = rest[at+1:]
+	} else if at := strings.LastIndexByte(rest, '@'); at >= 0 { // a password with an unescaped slash
+		rest = rest[at+1:]
+	}
+	if !ok {
+		return rest
+	}
+	return scheme + "://" + rest
 }

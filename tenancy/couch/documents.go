@@ -5,7 +5,10 @@ package couch
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http"
+	"slices"
 
 	"github.com/go-kivik/kivik/v4"
 )
@@ -26,28 +29,44 @@ func (c *Cluster) GetWithConflicts(ctx context.Context, db, id string) (json.Raw
 }
 
 func (c *Cluster) get(ctx context.Context, db, id string, options ...kivik.Option) (json.RawMessage, error) {
+	d, err := c.database("get", db)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := c.limit(ctx)
 	defer cancel()
+	doc := d.Get(ctx, id, options...)
 	var raw json.RawMessage
-	err := c.client.DB(db).Get(ctx, id, options...).ScanDoc(&raw)
-	return raw, wrap("get", db, id, err)
+	if err := doc.ScanDoc(&raw); err != nil {
+		return nil, wrap("get", db, id, err)
+	}
+	_ = doc.Close() // it is read
+	return raw, nil
 }
 
 // Put writes a document, whose `_rev` has to be the present one (absent for a
 // new one): else ErrConflict. It returns the new revision.
 func (c *Cluster) Put(ctx context.Context, db, id string, doc any) (rev string, err error) {
+	d, err := c.database("put", db)
+	if err != nil {
+		return "", err
+	}
 	ctx, cancel := c.limit(ctx)
 	defer cancel()
-	rev, err = c.client.DB(db).Put(ctx, id, doc)
+	rev, err = d.Put(ctx, id, doc)
 	return rev, wrap("put", db, id, err)
 }
 
 // Delete removes a document at its present revision: else ErrConflict. It
 // returns the revision of the deletion.
 func (c *Cluster) Delete(ctx context.Context, db, id, rev string) (deleted string, err error) {
+	d, err := c.database("delete", db)
+	if err != nil {
+		return "", err
+	}
 	ctx, cancel := c.limit(ctx)
 	defer cancel()
-	deleted, err = c.client.DB(db).Delete(ctx, id, rev)
+	deleted, err = d.Delete(ctx, id, rev)
 	return deleted, wrap("delete", db, id, err)
 }
 
@@ -61,20 +80,73 @@ type Result struct {
 // result, in the order given; there is no transaction over them.
 // https://docs.couchdb.org/en/stable/api/database/bulk-api.html#db-bulk-docs
 func (c *Cluster) Bulk(ctx context.Context, db string, docs []any) ([]Result, error) {
+	if len(docs) == 0 {
+		return nil, nil
+	}
+	d, err := c.database("bulk write", db)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := c.limit(ctx)
 	defer cancel()
-	answers, err := c.client.DB(db).BulkDocs(ctx, docs)
+	bodies, ids, err := encode(docs)
+	if err != nil {
+		return nil, &Error{Op: "bulk write", Database: db, Status: http.StatusBadRequest, Err: err}
+	}
+	answers, err := d.BulkDocs(ctx, bodies)
 	if err != nil {
 		return nil, wrap("bulk write", db, "", err)
 	}
 	if len(answers) != len(docs) {
 		return nil, wrap("bulk write", db, "", fmt.Errorf("%d answers for %d documents", len(answers), len(docs)))
 	}
+	if !inOrder(ids, answers) {
+		return nil, wrap("bulk write", db, "", errors.New("the answers are for other documents"))
+	}
 	out := make([]Result, len(answers))
 	for i, a := range answers {
 		out[i] = Result{ID: a.ID, Rev: a.Rev, Err: wrap("bulk write", db, a.ID, a.Error)}
 	}
 	return out, nil
+}
+
+// encode makes JSON of documents, and reads their ids; empty where one has none.
+func encode(docs []any) (bodies []any, ids []string, err error) {
+	bodies, ids = make([]any, len(docs)), make([]string, len(docs))
+	for i, doc := range docs {
+		raw, err := json.Marshal(doc)
+		if err != nil {
+			return nil, nil, err
+		}
+		var head struct {
+			ID string `json:"_id"`
+		}
+		if err := json.Unmarshal(raw, &head); err != nil {
+			return nil, nil, fmt.Errorf("document %d: %w", i, err)
+		}
+		bodies[i], ids[i] = json.RawMessage(raw), head.ID
+	}
+	return bodies, ids, nil
+}
+
+// inOrder puts answers into the order of the documents, which CouchDB keeps and
+// PouchDB does not. It is false where they do not fit.
+func inOrder(ids []string, answers []kivik.BulkResult) bool {
+	fits := func(i int) bool { return ids[i] == "" || answers[i].ID == ids[i] }
+	for i := range ids {
+		for j := i + 1; !fits(i) && j < len(answers); j++ {
+			if answers[j].ID == ids[i] {
+				// What lies between keeps its order, for the sake of equal ids.
+				found := answers[j]
+				copy(answers[i+1:j+1], answers[i:j])
+				answers[i] = found
+			}
+		}
+		if !fits(i) {
+			return false
+		}
+	}
+	return true
 }
 
 // Range is a part of a database's documents in the order of their ids.
@@ -92,86 +164,127 @@ type Row struct {
 }
 
 // Walk gives the documents of a range to fn, in pages, until fn returns an
-// error, which Walk returns.
+// error, which Walk returns. Ids are in the order of their bytes. It is no
+// snapshot: each page is as the database is when it is read.
 func (c *Cluster) Walk(ctx context.Context, db string, r Range, fn func(Row) error) error {
 	left := r.Limit
-	start, skip := r.Start, r.Skip
+	start, skip, last := r.Start, r.Skip, ""
 	for {
+		if r.End != "" && start > r.End {
+			return nil // CouchDB refuses to be asked for it
+		}
 		size := PageSize
 		if r.Limit > 0 {
 			size = min(size, left)
 		}
-		rows, err := c.page(ctx, db, start, r.End, size, skip)
+		page, err := c.page(ctx, db, start, r.End, size, skip)
 		if err != nil {
 			return err
 		}
-		for _, row := range rows {
+		if page.seen > 0 && page.last == last {
+			// A server that ignores the start would be walked for ever.
+			return wrap("read range", db, "", fmt.Errorf("the page after %q is that page again", last))
+		}
+		for _, row := range page.rows {
 			if err := fn(row); err != nil {
 				return err
 			}
 		}
-		if left -= len(rows); len(rows) < size || r.Limit > 0 && left <= 0 {
+		// What the server counts is its rows, also those that have lost their
+		// document meanwhile.
+		left -= page.seen
+		if page.seen < size || r.Limit > 0 && left <= 0 {
 			return nil
 		}
 		// The smallest id after the last one, since skipping is slow.
-		start, skip = rows[len(rows)-1].ID+"\x00", 0
+		start, skip, last = page.last+"\x00", 0, page.last
 	}
 }
 
-func (c *Cluster) page(ctx context.Context, db, start, end string, limit, skip int) ([]Row, error) {
+func (c *Cluster) page(ctx context.Context, db, start, end string, limit, skip int) (page, error) {
 	params := map[string]any{"include_docs": true, "limit": limit}
 	if skip > 0 {
 		params["skip"] = skip
 	}
-	if start != "" {
-		params["startkey"] = quote(start)
+	if start != "" { // kivik makes JSON of the keys here, though not those of a list of databases
+		params["startkey"] = start
 	}
 	if end != "" {
-		params["endkey"] = quote(end)
+		params["endkey"] = end
+	}
+	d, err := c.database("read range", db)
+	if err != nil {
+		return page{}, err
 	}
 	ctx, cancel := c.limit(ctx)
 	defer cancel()
-	set := c.client.DB(db).AllDocs(ctx, kivik.Params(params))
-	return scan("read range", db, set)
+	return scan("read range", db, d.AllDocs(ctx, kivik.Params(params)))
 }
 
 // GetMany reads many documents of one database in one request; those that are
 // missing or deleted are left out.
 func (c *Cluster) GetMany(ctx context.Context, db string, ids []string) ([]Row, error) {
+	// No document has an empty id, and a server may take it for no id at all.
+	ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return id == "" })
 	if len(ids) == 0 {
 		return nil, nil
 	}
+	d, err := c.database("read many", db)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := c.limit(ctx)
 	defer cancel()
-	set := c.client.DB(db).AllDocs(ctx, kivik.Params(map[string]any{
+	page, err := scan("read many", db, d.AllDocs(ctx, kivik.Params(map[string]any{
 		"include_docs": true, "conflicts": true, "keys": ids,
-	}))
-	return scan("read many", db, set)
+	})))
+	return page.rows, err
 }
 
-// View asks a javascript view for the documents behind keys.
+// View asks a javascript view for the documents behind keys, a row for each time
+// that a document emits one of them.
 func (c *Cluster) View(ctx context.Context, db, design, view string, keys []string) ([]Row, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	op := "view " + design
+	d, err := c.database(op, db)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := c.limit(ctx)
 	defer cancel()
-	set := c.client.DB(db).Query(ctx, design, view, kivik.Params(map[string]any{
+	page, err := scan(op, db, d.Query(ctx, design, view, kivik.Params(map[string]any{
 		"include_docs": true, "reduce": false, "keys": keys,
-	}))
-	return scan("view "+design, db, set)
+	})))
+	return page.rows, err
 }
 
-func scan(op, db string, set *kivik.ResultSet) ([]Row, error) {
+// page is one answer of rows.
+type page struct {
+	rows []Row
+	seen int    // rows of the answer, also those without a document
+	last string // the id of the last one
+}
+
+func scan(op, db string, set *kivik.ResultSet) (page, error) {
 	defer set.Close()
-	var rows []Row
+	var p page
 	for set.Next() {
+		p.seen++
 		id, err := set.ID()
-		if err != nil {
+		if err != nil || id == "" {
 			continue // a key that has no document
 		}
+		p.last = id
 		var doc json.RawMessage
 		if err := set.ScanDoc(&doc); err != nil || len(doc) == 0 || string(doc) == "null" {
 			continue
 		}
-		rows = append(rows, Row{ID: id, Doc: doc})
+		p.rows = append(p.rows, Row{ID: id, Doc: doc})
 	}
-	return rows, wrap(op, db, "", set.Err())
+	if err := set.Err(); err != nil {
+		return page{}, wrap(op, db, "", err)
+	}
+	return p, nil
 }

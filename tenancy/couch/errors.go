@@ -23,12 +23,16 @@ var (
 	ErrDenied   = errors.New("the store denies access with these credentials") // 401, 403
 )
 
+// statusCancelled is a call that its caller gave up: nobody's failure, and none
+// of the sentinels. (The number is nginx's for a client that went away.)
+const statusCancelled = 499
+
 // Error is a failed call: what was asked of which database, and the answer.
 type Error struct {
 	Op       string // as in "put", "create database"
 	Database string
 	ID       string // of a document; may be empty
-	Status   int    // HTTP status of the answer, or 500 and above without one
+	Status   int    // HTTP status of the answer; without one 500 and above, or 499 for a call given up
 	Err      error
 }
 
@@ -60,7 +64,8 @@ func (e *Error) Is(target error) bool {
 			e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden ||
 			e.Status == http.StatusTooManyRequests
 	case ErrRefused:
-		return e.Status >= 400 && e.Status < 500 && !e.Is(ErrNotFound) && !e.Is(ErrConflict) && !e.Is(tenancy.ErrUnavailable)
+		return e.Status >= 400 && e.Status < 500 && e.Status != statusCancelled &&
+			!e.Is(ErrNotFound) && !e.Is(ErrConflict) && !e.Is(tenancy.ErrUnavailable)
 	}
 	return false
 }
@@ -71,8 +76,11 @@ func wrap(op, db, id string, err error) error {
 		return nil
 	}
 	status := kivik.HTTPStatus(err)
-	if errors.Is(err, context.DeadlineExceeded) {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
 		status = http.StatusGatewayTimeout
+	case errors.Is(err, context.Canceled):
+		status = statusCancelled
 	}
 	return &Error{Op: op, Database: db, ID: id, Status: status, Err: err}
 }

@@ -1,0 +1,23 @@
+// The lock between test binaries that run side by side.
+
+//go:build unix
+
+package testkit
+
+import (
+	"os"
+	"syscall"
+)
+
+// lockFile waits for the lock on a file, which ends with the process at the latest.
+func lockFile(path string) (unlock func(), err error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
+		_ = file.Close()
+		return nil, err
+	}
+	return func() { _ = file.Close() }, nil
+}

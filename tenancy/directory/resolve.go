@@ -1,0 +1,100 @@
+// Resolve: from a request's Host to the instance, in a stack's order.
+
+package directory
+
+import (
+	"github.com/gatehouse-edge/gatehouse/tenancy"
+)
+
+// By says as what an instance has the name that was found.
+type By uint8
+
+// In the order in which they win where several instances have one name.
+const (
+	ByDomain By = iota + 1
+	ByAlias
+	ByOldDomain
+)
+
+// String is the name of it, for people.
+func (b By) String() string {
+	switch b {
+	case ByDomain:
+		return "domain"
+	case ByAlias:
+		return "alias"
+	case ByOldDomain:
+		return "old domain"
+	default:
+		return "none"
+	}
+}
+
+// Match is the instance behind a host.
+type Match struct {
+	Entry *Entry
+	By    By
+	Slug  string // of an app host, in normal form; else empty
+	Key   string // the instance's name that was found, in normal form
+}
+
+// resolve finds the instance behind a host: the host's parent by domain or
+// alias, then the host itself, then the old domain of either; each with its port
+// first, then without. An instance and its old domain are in one table, where
+// the former wins, so two look-ups (four with ports) are all it takes.
+func (x *index) resolve(host string, mode Mode) (Match, bool) {
+	var room, parentRoom [tenancy.MaxHostLength]byte
+	key, name, ok := tenancy.AppendHost(room[:0], host)
+	if !ok {
+		return Match{}, false
+	}
+	ported := x.ported.Load() > 0
+	var parent Match
+	parentKey, parentName, slug, isApp := mode.cut(parentRoom[:0], key, name)
+	if isApp {
+		parent = x.named(parentKey, parentName, ported)
+		if parent.Entry != nil && parent.By != ByOldDomain {
+			parent.Slug = slug.in(host, key)
+			return parent, true
+		}
+	}
+	own := x.named(key, name, ported)
+	if own.Entry != nil && own.By != ByOldDomain {
+		return own, true
+	}
+	if parent.Entry != nil {
+		parent.Slug = slug.in(host, key)
+		return parent, true
+	}
+	return own, own.Entry != nil
+}
+
+// named finds the instance of a name: with the port, then without; an instance
+// that has it now before one that had it.
+func (x *index) named(key []byte, name int, ported bool) Match {
+	var old Match
+	if ported && name < len(key) {
+		e, by, own := x.find(key)
+		if e != nil && by != ByOldDomain {
+			return Match{Entry: e, By: by, Key: own}
+		}
+		old = Match{Entry: e, By: by, Key: own}
+	}
+	e, by, own := x.find(key[:name])
+	if e != nil && (by != ByOldDomain || old.Entry == nil) {
+		return Match{Entry: e, By: by, Key: own}
+	}
+	return old
+}
+
+// Resolve finds the instance behind a request's Host, which may carry a port. It
+// takes no lock, and allocates nothing for a lower-case ASCII host, of which the
+// match's slug is a part. It finds nothing before the directory is ready.
+// Safe for concurrent use.
+func (d *Directory) Resolve(host string, mode Mode) (Match, bool) {
+	x := d.served.Load()
+	if x == nil {
+		return Match{}, false
+	}
+	return x.resolve(host, mode)
+}

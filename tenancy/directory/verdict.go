@@ -1,0 +1,93 @@
+// Verdict: what is to be done with a request to a host.
+
+package directory
+
+import (
+	"net/http"
+
+	"github.com/gatehouse-edge/gatehouse/tenancy"
+)
+
+// Kind is what is to be done with a request.
+type Kind uint8
+
+// Refuse is the zero value, so that a forgotten verdict lets nobody in.
+const (
+	Refuse Kind = iota
+	Serve
+	Redirect
+)
+
+// String is the kind's name, as in logs and metrics.
+func (k Kind) String() string {
+	switch k {
+	case Serve:
+		return "serve"
+	case Redirect:
+		return "redirect"
+	default:
+		return "refuse"
+	}
+}
+
+// Verdict is the directory's answer to a request.
+type Verdict struct {
+	Kind     Kind
+	Match    Match  // without an entry where the host is unknown or nothing is loaded
+	Code     string // of a refusal: the reason of a block, or one of the codes of tenancy
+	Status   int    // HTTP status of a refusal or redirect; 0 to serve
+	Location string // of a redirect: the host to go to, in normal form, with a port where it needs one
+}
+
+// Decide says what to do with a request to a host. A block or a deletion goes
+// before the redirect from an old domain: the visitor would meet it there.
+// It allocates nothing for a verdict to serve. Safe for concurrent use.
+func (d *Directory) Decide(host string, mode Mode) Verdict {
+	x := d.served.Load()
+	if x == nil {
+		return Verdict{Code: tenancy.CodeNotReady, Status: http.StatusServiceUnavailable}
+	}
+	match, found := x.resolve(host, mode)
+	if !found {
+		return Verdict{Code: tenancy.CodeNotFound, Status: http.StatusNotFound}
+	}
+	switch {
+	case match.Entry.State == tenancy.Deleting:
+		return Verdict{Match: match, Code: tenancy.CodeDeleting, Status: http.StatusGone}
+	case match.Entry.State == tenancy.Blocked:
+		return blocked(match)
+	case match.By == ByOldDomain:
+		return Verdict{
+			Kind: Redirect, Match: match, Status: http.StatusPermanentRedirect,
+			Location: location(host, match, mode),
+		}
+	}
+	return Verdict{Kind: Serve, Match: match}
+}
+
+func blocked(match Match) Verdict {
+	reason := match.Entry.Reason
+	if reason == "" {
+		reason = tenancy.ReasonUnknown
+	}
+	status := http.StatusServiceUnavailable
+	if reason == tenancy.ReasonPaymentFailed {
+		status = http.StatusPaymentRequired
+	}
+	return Verdict{Match: match, Code: string(reason), Status: status}
+}
+
+// location is the present host for one of an old domain: the record's port
+// where it has one, else the request's.
+func location(host string, match Match, mode Mode) string {
+	to := mode.join(match.Entry.Key, match.Slug)
+	if _, port := splitPort(match.Entry.Key); port != "" {
+		return to
+	}
+	if key, ok := tenancy.HostKey(host); ok {
+		if _, port := splitPort(key); port != "" {
+			return to + ":" + port
+		}
+	}
+	return to
+}

@@ -1,0 +1,384 @@
+// Change: what add and modify are asked for, and the rules for its values.
+
+package lifecycle
+
+import (
+	"fmt"
+	"maps"
+	"net/mail"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	_ "time/tzdata" // zones are checked on machines that have no table of them
+	"unicode/utf8"
+
+	"golang.org/x/text/language"
+
+	"github.com/gatehouse-edge/gatehouse/tenancy"
+)
+
+// Change is what is asked for. A nil field is left as it is; an empty value that
+// is present clears. The names in errors are those of the API's parameters.
+type Change struct {
+	Aliases            *[]string
+	OldDomain          *string
+	OrgDomain          *string
+	OrgID              *string
+	Locale             *string
+	UUID               *string
+	OIDCID             *string
+	FranceConnectID    *string
+	TOSSigned          *string
+	TOSLatest          *string
+	Timezone           *string
+	ContextName        *string
+	Email              *string
+	PublicName         *string
+	Phone              *string
+	Settings           map[string]string // further keys of the settings document
+	AuthMode           *string           // basic or two_factor_mail
+	Sponsorships       *[]string
+	FeatureSets        *[]string
+	AutoUpdate         *bool
+	MagicLink          *bool
+	SwiftLayout        *int
+	CouchCluster       *int
+	DiskQuota          *int64 // bytes; 0 clears
+	Blocked            *bool
+	BlockingReason     *string
+	Deleting           *bool
+	OnboardingFinished *bool
+
+	aliases []tenancy.Domain // parsed by check
+}
+
+// Limits of a change, in bytes or in numbers.
+const (
+	maxText     = 1024
+	maxAliases  = 100
+	maxSettings = 100
+	maxList     = 100
+)
+
+// AuthModes are the ways of logging in, by name, with the document's number.
+var AuthModes = map[string]int{"basic": 0, "two_factor_mail": 1}
+
+// tosVersion is a date, with a version before it or not: 1.0.0-20240131 or 20240131.
+var tosVersion = regexp.MustCompile(`^(?:\d{1,6}\.\d{1,6}\.\d{1,6}-)?(\d{8})$`)
+
+// instanceSettings are the keys of --settings that belong to the instance's
+// document rather than to the settings document.
+var instanceSettings = map[string]func(c *Change, value string) error{
+	"context":     func(c *Change, v string) error { return setText(&c.ContextName, v) },
+	"locale":      func(c *Change, v string) error { return setText(&c.Locale, v) },
+	"uuid":        func(c *Change, v string) error { return setText(&c.UUID, v) },
+	"oidc_id":     func(c *Change, v string) error { return setText(&c.OIDCID, v) },
+	"tos":         func(c *Change, v string) error { return setText(&c.TOSSigned, v) },
+	"tos_latest":  func(c *Change, v string) error { return setText(&c.TOSLatest, v) },
+	"auth_mode":   func(c *Change, v string) error { return setText(&c.AuthMode, v) },
+	"auto_update": func(c *Change, v string) error { return setBool(&c.AutoUpdate, v) },
+	"onboarding_finished": func(c *Change, v string) error {
+		return setBool(&c.OnboardingFinished, v)
+	},
+}
+
+func setText(p **string, v string) error { *p = &v; return nil }
+
+func setBool(p **bool, v string) error {
+	b, err := strconv.ParseBool(v)
+	if err != nil {
+		return fmt.Errorf("is not a boolean")
+	}
+	*p = &b
+	return nil
+}
+
+// withDefaults fills in what a new instance has if nothing is said.
+func (c Change) withDefaults() Change {
+	if text(c.Locale) == "" {
+		locale := "en"
+		c.Locale = &locale
+	}
+	return c
+}
+
+// sort moves the settings that belong to the instance's document there, and
+// those of the owner to their fields.
+func (c *Change) sort() error {
+	rest := map[string]string{}
+	for _, key := range slices.Sorted(maps.Keys(c.Settings)) {
+		value := c.Settings[key]
+		switch {
+		case instanceSettings[key] != nil:
+			if err := instanceSettings[key](c, value); err != nil {
+				return &tenancy.FieldError{Field: "Settings", Problem: key + " " + err.Error(), Allowed: "true, false"}
+			}
+		case key == "tz":
+			c.Timezone = &value
+		case key == "email":
+			c.Email = &value
+		case key == "public_name":
+			c.PublicName = &value
+		case key == "phone":
+			c.Phone = &value
+		case key == "" || strings.HasPrefix(key, "_"):
+			return &tenancy.FieldError{Field: "Settings", Problem: "has a key that is empty or begins with _", Allowed: "key:value,key:value"}
+		default:
+			rest[key] = value
+		}
+	}
+	c.Settings = rest
+	return nil
+}
+
+// check validates every value and parses what has a form of its own. adding
+// tells an add from a modify.
+func (c *Change) check(domain tenancy.Domain, adding bool) error {
+	if len(c.Settings) > maxSettings {
+		return &tenancy.FieldError{Field: "Settings", Problem: "has too many keys", Allowed: fmt.Sprintf("at most %d", maxSettings)}
+	}
+	if err := c.sort(); err != nil {
+		return err
+	}
+	for _, f := range []struct {
+		name  string
+		value *string
+	}{
+		{"OldDomain", c.OldDomain}, {"OrgDomain", c.OrgDomain}, {"OrgID", c.OrgID}, {"Locale", c.Locale},
+		{"UUID", c.UUID}, {"OIDCID", c.OIDCID}, {"FranceConnectID", c.FranceConnectID}, {"ContextName", c.ContextName},
+		{"Email", c.Email}, {"PublicName", c.PublicName}, {"Phone", c.Phone}, {"Timezone", c.Timezone},
+	} {
+		if err := checkText(f.name, text(f.value)); err != nil {
+			return err
+		}
+	}
+	for key, value := range c.Settings {
+		if err := checkText("Settings", key+value); err != nil {
+			return err
+		}
+	}
+	checks := []func() error{c.checkLocale, c.checkTOS, c.checkTimezone, c.checkEmail, c.checkNumbers, c.checkLists,
+		c.checkReason, func() error { return c.checkDomains(domain) }, func() error { return c.checkVerb(adding) }}
+	for _, check := range checks {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkText(field, value string) error {
+	if len(value) > maxText || !utf8.ValidString(value) {
+		return &tenancy.FieldError{Field: field, Problem: "is too long, or not UTF-8", Allowed: fmt.Sprintf("at most %d bytes", maxText)}
+	}
+	return nil
+}
+
+func (c *Change) checkLocale() error {
+	if l := text(c.Locale); l != "" {
+		if _, err := language.Parse(l); err != nil {
+			return &tenancy.FieldError{Field: "Locale", Problem: "is not a language", Allowed: "a language tag, as in en, fr or pt-BR"}
+		}
+	}
+	return nil
+}
+
+func (c *Change) checkTOS() error {
+	for _, v := range []*string{c.TOSSigned, c.TOSLatest} {
+		if text(v) == "" {
+			continue
+		}
+		m := tosVersion.FindStringSubmatch(*v)
+		if m == nil {
+			return ErrBadTOS
+		}
+		if _, err := time.Parse("20060102", m[1]); err != nil {
+			return ErrBadTOS
+		}
+	}
+	return nil
+}
+
+// ErrBadTOS has the contract's text.
+var ErrBadTOS = &tenancy.FieldError{Field: "TOSSigned, TOSLatest", Problem: "Bad format for TOS version", Allowed: "a version and a date, as in 1.0.0-20240131, or a date, as in 20240131"}
+
+func (c *Change) checkTimezone() error {
+	if tz := text(c.Timezone); tz != "" {
+		if _, err := time.LoadLocation(tz); err != nil || tz == "Local" {
+			return &tenancy.FieldError{Field: "Timezone", Problem: "is not a time zone", Allowed: "a name of the IANA database, as in Europe/Paris"}
+		}
+	}
+	return nil
+}
+
+func (c *Change) checkEmail() error {
+	if e := text(c.Email); e != "" {
+		if addr, err := mail.ParseAddress(e); err != nil || addr.Address != e {
+			return &tenancy.FieldError{Field: "Email", Problem: "is not an address", Allowed: "one address, as in alice@example.com"}
+		}
+	}
+	return nil
+}
+
+func (c *Change) checkNumbers() error {
+	if c.DiskQuota != nil && *c.DiskQuota < 0 {
+		return &tenancy.FieldError{Field: "DiskQuota", Problem: "is negative", Allowed: "bytes; 0 for none"}
+	}
+	if c.SwiftLayout != nil && (*c.SwiftLayout < 0 || *c.SwiftLayout > 2) {
+		return &tenancy.FieldError{Field: "SwiftLayout", Problem: "is not a layout", Allowed: "-1 for the default, 0, 1 or 2"}
+	}
+	if m := text(c.AuthMode); m != "" {
+		if _, ok := AuthModes[m]; !ok {
+			return &tenancy.FieldError{Field: "AuthMode", Problem: "is not a way of logging in", Allowed: "basic, two_factor_mail"}
+		}
+	}
+	return nil
+}
+
+func (c *Change) checkLists() error {
+	for name, list := range map[string]*[]string{"Sponsorships": c.Sponsorships, "FeatureSets": c.FeatureSets} {
+		if list == nil {
+			continue
+		}
+		if len(*list) > maxList {
+			return &tenancy.FieldError{Field: name, Problem: "is too long", Allowed: fmt.Sprintf("at most %d", maxList)}
+		}
+		for _, v := range *list {
+			if err := checkText(name, v); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (c *Change) checkReason() error {
+	if c.BlockingReason == nil {
+		return nil
+	}
+	reason, err := tenancy.ParseReason("BlockingReason", *c.BlockingReason)
+	if err != nil {
+		return err
+	}
+	s := string(reason)
+	c.BlockingReason = &s
+	return nil
+}
+
+func (c *Change) checkDomains(domain tenancy.Domain) error {
+	if old := text(c.OldDomain); old != "" {
+		d, err := tenancy.ParseDomainField("OldDomain", old)
+		if err != nil {
+			return err
+		}
+		s := d.String()
+		c.OldDomain = &s
+	}
+	if c.Aliases == nil {
+		return nil
+	}
+	if len(*c.Aliases) > maxAliases {
+		return &tenancy.FieldError{Field: "DomainAliases", Problem: "has too many names", Allowed: fmt.Sprintf("at most %d", maxAliases)}
+	}
+	seen := map[string]bool{domain.Key(): true}
+	c.aliases = nil
+	for _, alias := range *c.Aliases {
+		d, err := tenancy.ParseDomainField("DomainAliases", alias)
+		if err != nil {
+			return err
+		}
+		if seen[d.Key()] {
+			return &tenancy.FieldError{Field: "DomainAliases", Problem: fmt.Sprintf("has %s twice, or it is the domain itself", d)}
+		}
+		seen[d.Key()] = true
+		c.aliases = append(c.aliases, d)
+	}
+	return nil
+}
+
+func (c *Change) checkVerb(adding bool) error {
+	if adding && c.Deleting != nil {
+		return &tenancy.FieldError{Field: "Deleting", Problem: "is not for a new instance"}
+	}
+	if !adding && c.CouchCluster != nil {
+		return &tenancy.FieldError{Field: "CouchCluster", Problem: "cannot be changed: the instance's databases are where they are"}
+	}
+	return nil
+}
+
+func (c *Change) clusterOr(def int) int {
+	if c.CouchCluster == nil {
+		return def
+	}
+	return *c.CouchCluster
+}
+
+// names are the domain and the aliases asked for.
+func (c *Change) names(domain tenancy.Domain) []tenancy.Domain {
+	return append([]tenancy.Domain{domain}, c.aliases...)
+}
+
+func keys(names []tenancy.Domain) []string {
+	out := make([]string, len(names))
+	for i, n := range names {
+		out[i] = n.Key()
+	}
+	return out
+}
+
+func text(p *string) string {
+	if p == nil {
+		return ""
+	}
+	return *p
+}
+
+// apply writes what belongs to the instance's document into it.
+func (c *Change) apply(inst *tenancy.Instance) {
+	for field, value := range map[string]*string{
+		"old_domain": c.OldDomain, "org_domain": c.OrgDomain, "org_id": c.OrgID, "locale": c.Locale, "uuid": c.UUID,
+		"oidc_id": c.OIDCID, "franceconnect_id": c.FranceConnectID, "tos": c.TOSSigned, "tos_latest": c.TOSLatest,
+		"context": c.ContextName, "blocking_reason": c.BlockingReason,
+	} {
+		if value != nil {
+			tenancy.SetOrUnset(inst, field, *value)
+		}
+	}
+	for field, value := range map[string]*bool{
+		"magic_link": c.MagicLink, "blocked": c.Blocked, "onboarding_finished": c.OnboardingFinished, "deleting": c.Deleting,
+	} {
+		if value != nil {
+			tenancy.SetOrUnset(inst, field, *value)
+		}
+	}
+	if c.AutoUpdate != nil {
+		tenancy.SetOrUnset(inst, "no_auto_update", !*c.AutoUpdate)
+	}
+	if c.AuthMode != nil {
+		tenancy.SetOrUnset(inst, "auth_mode", AuthModes[*c.AuthMode])
+	}
+	if c.SwiftLayout != nil {
+		tenancy.SetOrUnset(inst, "swift_cluster", *c.SwiftLayout)
+	}
+	if c.DiskQuota != nil {
+		inst.SetDiskQuota(*c.DiskQuota)
+	}
+	if c.Aliases != nil {
+		aliases := make([]string, len(c.aliases))
+		for i, a := range c.aliases {
+			aliases[i] = a.String()
+		}
+		inst.SetList("domain_aliases", aliases)
+	}
+	if c.Sponsorships != nil {
+		inst.SetList("sponsorships", *c.Sponsorships)
+	}
+	if c.FeatureSets != nil {
+		inst.SetList("feature_sets", *c.FeatureSets)
+	}
+	if c.Blocked != nil && !*c.Blocked {
+		inst.Unset("blocking_reason")
+	}
+}

@@ -1,0 +1,218 @@
+// Claims: one document for each domain and alias, whose id is the normal form;
+// so a domain has one owner, whichever front doors try at the same moment.
+
+package lifecycle
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"go.uber.org/zap"
+
+	"github.com/gatehouse-edge/gatehouse/tenancy"
+	"github.com/gatehouse-edge/gatehouse/tenancy/couch"
+	"github.com/gatehouse-edge/gatehouse/tenancy/provision"
+)
+
+// Claim says whose a domain or an alias is.
+type Claim struct {
+	ID        string   `json:"_id"` // normal form
+	Rev       string   `json:"_rev,omitempty"`
+	Instance  string   `json:"instance"`  // id of the instance's document
+	Operation string   `json:"operation"` // that made the claim
+	Domain    string   `json:"domain"`    // of the instance
+	Node      string   `json:"node"`
+	At        string   `json:"claimed_at"`
+	Conflicts []string `json:"_conflicts,omitempty"`
+}
+
+// claimRounds bounds how often a claim that a dead front door left is cleared
+// out of the way.
+const claimRounds = 3
+
+// claim takes all names for an operation, or none: on an error those that it
+// took are given back. A name that is somebody else's is a tenancy.ErrExists.
+func (s *Service) claim(ctx context.Context, op Operation) error {
+	pending := op.Names
+	var err error
+	for range claimRounds {
+		var refused []string
+		if refused, err = s.writeClaims(ctx, op, pending); err != nil {
+			break
+		}
+		if len(refused) == 0 {
+			if err = s.confirm(ctx, op); err == nil {
+				return nil
+			}
+			break
+		}
+		for _, key := range refused {
+			if err = s.clearStale(ctx, key, op); err != nil {
+				break
+			}
+		}
+		if err != nil {
+			break
+		}
+		pending = refused
+	}
+	if err == nil {
+		err = tenancy.Conflictf("the names of %s are being claimed by others", op.Domain)
+	}
+	cleanup, cancel := detach(ctx)
+	defer cancel()
+	if e := s.unclaim(cleanup, op.Names, func(c Claim) bool { return c.Operation == op.ID }); e != nil {
+		s.log.Warn("giving claims back", zap.String("operation", op.ID), zap.Error(e))
+	}
+	return err
+}
+
+// writeClaims writes the claims in one request and tells which were refused.
+func (s *Service) writeClaims(ctx context.Context, op Operation, keys []string) (refused []string, err error) {
+	docs := make([]any, len(keys))
+	for i, key := range keys {
+		docs[i] = Claim{
+			ID: key, Instance: op.Instance, Operation: op.ID, Domain: op.Domain,
+			Node: s.node, At: s.stamp(),
+		}
+	}
+	results, err := s.global.Bulk(ctx, provision.ClaimsDB, docs)
+	if err != nil {
+		return nil, err
+	}
+	for i, r := range results {
+		switch {
+		case r.Err == nil:
+		case errors.Is(r.Err, couch.ErrConflict):
+			refused = append(refused, keys[i])
+		default:
+			return nil, r.Err
+		}
+	}
+	return refused, nil
+}
+
+// confirm reads the claims back. In a cluster two nodes can each accept one
+// for the same name; the revision that lost is a conflict, and everybody sees the
+// same winner.
+func (s *Service) confirm(ctx context.Context, op Operation) error {
+	claims, err := s.claims(ctx, op.Names)
+	if err != nil {
+		return err
+	}
+	for _, key := range op.Names {
+		c, ok := claims[key]
+		if !ok || c.Operation != op.ID && c.Instance != op.Instance {
+			return tenancy.Existsf("%s: %s belongs to another instance", tenancy.ErrExists, key)
+		}
+	}
+	return nil
+}
+
+func (s *Service) claims(ctx context.Context, keys []string) (map[string]Claim, error) {
+	rows, err := s.global.GetMany(ctx, provision.ClaimsDB, keys)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]Claim, len(rows))
+	for _, row := range rows {
+		var c Claim
+		if err := json.Unmarshal(row.Doc, &c); err != nil {
+			return nil, fmt.Errorf("claim %s cannot be read: %w", row.ID, err)
+		}
+		out[row.ID] = c
+	}
+	return out, nil
+}
+
+// unclaim removes those claims on keys that are picked.
+func (s *Service) unclaim(ctx context.Context, keys []string, pick func(Claim) bool) error {
+	claims, err := s.claims(ctx, keys)
+	if err != nil {
+		if errors.Is(err, couch.ErrNotFound) {
+			return nil
+		}
+		return err
+	}
+	var docs []any
+	for _, c := range claims {
+		if pick(c) {
+			docs = append(docs, map[string]any{"_id": c.ID, "_rev": c.Rev, "_deleted": true})
+		}
+	}
+	if len(docs) == 0 {
+		return nil
+	}
+	results, err := s.global.Bulk(ctx, provision.ClaimsDB, docs)
+	if err != nil {
+		return err
+	}
+	for _, r := range results {
+		if r.Err != nil && !errors.Is(r.Err, couch.ErrConflict) && !errors.Is(r.Err, couch.ErrNotFound) {
+			return r.Err // a conflict means that it is somebody else's by now
+		}
+	}
+	return nil
+}
+
+// clearStale looks at a claim that is in the way of op. It is our own, or that
+// of an instance, or that of somebody at work: the last two are errors. Else a
+// front door died: what it left is finished or undone, and the claim removed.
+func (s *Service) clearStale(ctx context.Context, key string, op Operation) error {
+	claims, err := s.claims(ctx, []string{key})
+	if err != nil {
+		return err
+	}
+	c, ok := claims[key]
+	if !ok || c.Operation == op.ID {
+		return nil
+	}
+	if c.Instance == op.Instance { // a modify gets back a name of its own
+		return s.takeClaim(ctx, c, op)
+	}
+	inst, err := s.byID(ctx, c.Instance)
+	if err == nil && owns(inst, key) {
+		return tenancy.Existsf("%s: %s belongs to %s", tenancy.ErrExists, key, inst.Domain())
+	}
+	if err != nil && !errors.Is(err, couch.ErrNotFound) {
+		return err
+	}
+	for _, id := range []string{c.Operation, opID("destroy", c.Instance)} {
+		prior, err := s.operation(ctx, id)
+		if err != nil {
+			return err
+		}
+		if prior == nil || prior.finished() {
+			continue
+		}
+		if prior.live(s.now()) {
+			return tenancy.Conflictf("%s is at present part of the %s of %s, on %s; try again when that has ended", key, prior.Verb, prior.Domain, prior.Node)
+		}
+		switch prior.Verb {
+		case "add":
+			err = s.undoAdd(ctx, prior)
+		case "destroy":
+			_, err = s.finishDestroy(ctx, prior, nil)
+		default:
+			err = s.closeModify(ctx, prior)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return s.unclaim(ctx, []string{key}, func(now Claim) bool { return now.Rev == c.Rev })
+}
+
+// takeClaim makes an existing claim one of op's.
+func (s *Service) takeClaim(ctx context.Context, c Claim, op Operation) error {
+	c.Operation, c.Node, c.At, c.Conflicts = op.ID, s.node, s.stamp(), nil
+	_, err := s.global.Put(ctx, provision.ClaimsDB, c.ID, c)
+	return err
+}
+
+// detach is a context for work that has to be done although its caller has gone.
+func detach(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), couch.DefaultCallTimeout)
+}
