@@ -62,13 +62,13 @@ func EmbeddedStore(t testing.TB) NamedStore {
 			t.Errorf("closing the embedded store: %v", err)
 		}
 	})
-	return named(t, KindEmbedded, couch.Wrap(KindEmbedded, store.Client()), true)
+	return NamedStore{Kind: KindEmbedded, Cluster: couch.Wrap(KindEmbedded, store.Client()), Prefix: Prefix(), Alone: true}
 }
 
 // PouchDBStore opens the shared PouchDB server.
 func PouchDBStore(t testing.TB) NamedStore {
 	t.Helper()
-	return named(t, KindPouchDB, Cluster(t, couch.Config{URLs: []string{SharedPouchDB(t).URL()}}), false)
+	return remote(t, KindPouchDB, couch.Config{URLs: []string{SharedPouchDB(t).URL()}})
 }
 
 // CouchDBStore opens the CouchDB that the environment names, where it does.
@@ -78,10 +78,10 @@ func CouchDBStore(t testing.TB) (NamedStore, bool) {
 	if !ok {
 		return NamedStore{}, false
 	}
-	return named(t, KindCouchDB, Cluster(t, couch.Config{
+	return remote(t, KindCouchDB, couch.Config{
 		URLs:        []string{address},
 		Credentials: func() (string, string) { return user, password },
-	}), false), true
+	}), true
 }
 
 // CouchDB is where the CouchDB of the environment is, without its credentials, and
@@ -126,11 +126,14 @@ func Prefix() string {
 	return "t" + hex.EncodeToString(b[:]) + "-"
 }
 
-func named(t testing.TB, kind string, c *couch.Cluster, alone bool) NamedStore {
-	s := NamedStore{Kind: kind, Cluster: c, Prefix: Prefix(), Alone: alone}
-	if !alone { // else they end with the folder
-		t.Cleanup(func() { sweep(t, c, s.Prefix) })
-	}
+// remote opens a store that is shared with other tests, and cleans up behind its test.
+func remote(t testing.TB, kind string, cfg couch.Config) NamedStore {
+	t.Helper()
+	s := NamedStore{Kind: kind, Prefix: Prefix()}
+	// A cluster of its own, since the test may close the one that it has.
+	broom := Cluster(t, cfg)
+	t.Cleanup(func() { sweep(t, broom, s.Prefix) })
+	s.Cluster = Cluster(t, cfg)
 	return s
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -150,7 +151,7 @@ func (c *Cluster) DestroyDB(ctx context.Context, db string) (existed bool, err e
 	return err == nil, wrap("destroy database", db, "", err)
 }
 
-// ListDBs are the databases whose names begin with prefix.
+// ListDBs are the databases whose names begin with prefix, in order.
 func (c *Cluster) ListDBs(ctx context.Context, prefix string) ([]string, error) {
 	ctx, cancel := c.limit(ctx)
 	defer cancel()
@@ -166,6 +167,7 @@ func (c *Cluster) ListDBs(ctx context.Context, prefix string) ([]string, error) 
 			out = append(out, name)
 		}
 	}
+	slices.Sort(out) // as CouchDB has them
 	return out, nil
 }
 

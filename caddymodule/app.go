@@ -1,0 +1,184 @@
+// App: the configuration of the tenancy app, and its life in Caddy.
+
+package caddymodule
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+	"golang.org/x/crypto/bcrypt"
+
+	"github.com/gatehouse-edge/gatehouse/tenancy/couch"
+	"github.com/gatehouse-edge/gatehouse/tenancy/directory"
+	"github.com/gatehouse-edge/gatehouse/tenancy/lifecycle"
+)
+
+func init() { caddy.RegisterModule(App{}) }
+
+// App finds the instance behind each host, and makes the changes to instances
+// that the admin API is asked for.
+//
+// It opens nothing while a configuration is loaded or validated; the store is
+// opened at first use, and a store that is down never keeps Caddy from starting.
+type App struct {
+	// Where the instances are. Default: the embedded store in ./data.
+	Store *Store `json:"store,omitempty"`
+
+	// More CouchDB clusters for the databases of instances. The store is cluster 0.
+	Clusters []Cluster `json:"clusters,omitempty"`
+
+	// The file that a restart begins from, so that a front door serves although
+	// its store is down; "off" for none. Default: a file in Caddy's data folder,
+	// named after the store.
+	Snapshot string `json:"snapshot,omitempty"`
+
+	// Where the slug of an app stands in a host: "nested" (drive.alice.example.com),
+	// "flat" (alice-drive.example.com) or "off". Default: nested.
+	Subdomains string `json:"subdomains,omitempty"`
+
+	// The bcrypt hash of the passphrase that the instances API asks for with basic
+	// auth and an empty user name; usually a placeholder, as in
+	// {env.GATEHOUSE_ADMIN_HASH}. Default: no passphrase, as the rest of Caddy's
+	// admin endpoint.
+	AdminHash string `json:"admin_hash,omitempty"`
+
+	mode    directory.Mode
+	runtime *runtime
+	metrics *metrics
+	logger  *zap.Logger
+}
+
+// readyWait is how long a start waits for a directory to serve from. It is
+// short, since Caddy's start must not hang on a store that is down; the
+// directory goes on loading after it.
+const readyWait = time.Second
+
+// CaddyModule returns the Caddy module information.
+func (App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "tenancy", New: func() caddy.Module { return new(App) }}
+}
+
+// Provision checks the configuration and finds, or makes, the runtime of its
+// store. It opens nothing.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.logger = ctx.Logger()
+	if a.Store == nil {
+		a.Store = &Store{Driver: DriverEmbedded, Path: "./data"}
+	}
+	if err := a.Store.provision(); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	for i := range a.Clusters {
+		if err := a.Clusters[i].provision(); err != nil {
+			return fmt.Errorf("cluster %d: %w", a.Clusters[i].Index, err)
+		}
+		for _, other := range a.Clusters[:i] {
+			if other.Index == a.Clusters[i].Index {
+				return fmt.Errorf("cluster %d: is configured twice", other.Index)
+			}
+		}
+	}
+	if a.Subdomains == "" {
+		a.Subdomains = directory.Nested.String()
+	}
+	var err error
+	if a.mode, err = directory.ParseMode(a.Subdomains); err != nil {
+		return err
+	}
+	if a.runtime, err = loadRuntime(a); err != nil {
+		return err
+	}
+	a.metrics, err = newMetrics(ctx.GetMetricsRegistry(), a.runtime.dir)
+	return err
+}
+
+// Validate refuses what only a person can put right.
+func (a *App) Validate() error {
+	if hash := a.AdminHash; hash != "" && !strings.Contains(hash, "{") {
+		if _, err := bcrypt.Cost([]byte(hash)); err != nil {
+			return fmt.Errorf("admin_hash: is not a bcrypt hash; make one with `gatehouse hash-password`")
+		}
+	}
+	return nil
+}
+
+// Start begins to follow the store, unless an earlier configuration has begun.
+func (a *App) Start() error {
+	a.runtime.use(a)
+	select {
+	case <-a.runtime.dir.Ready():
+	case <-time.After(readyWait):
+		a.logger.Warn("there is no directory of instances yet; hosts are answered with NOT_READY until the store answers",
+			zap.String("store", a.Store.name()))
+	}
+	return nil
+}
+
+// Stop does nothing: what runs is the runtime, which another configuration may share.
+func (a *App) Stop() error { return nil }
+
+// Cleanup gives the runtime up, which ends with its last user.
+func (a *App) Cleanup() error {
+	if a.runtime == nil {
+		return nil
+	}
+	_, err := runtimes.Delete(a.runtime.key)
+	return err
+}
+
+// Lifecycle makes changes.
+func (a *App) Lifecycle() *lifecycle.Service { return a.runtime.lifecycle }
+
+// Directory finds instances.
+func (a *App) Directory() *directory.Directory { return a.runtime.dir }
+
+// Mode is where the slug of an app stands in a host.
+func (a *App) Mode() directory.Mode { return a.mode }
+
+// StoreName says where the instances are, without credentials.
+func (a *App) StoreName() string { return a.Store.name() }
+
+// Node names this front door in the journal.
+func (a *App) Node() string { return a.runtime.node }
+
+// AdminPassphraseHash is the bcrypt hash that the instances API checks, or empty.
+func (a *App) AdminPassphraseHash() string {
+	return caddy.NewReplacer().ReplaceAll(a.AdminHash, "")
+}
+
+// AuthRequired tells whether the instances API asks for a passphrase. A
+// placeholder without a value does not open it.
+func (a *App) AuthRequired() bool { return a.AdminHash != "" }
+
+// Hold keeps the store open until release is called, for work that outlives the
+// request and the configuration that began it.
+func (a *App) Hold() (release func()) { return a.runtime.hold() }
+
+// clusterMap opens the clients of all clusters. No connection is made.
+func (a *App) clusterMap(main *couch.Cluster) (map[int]lifecycle.Member, error) {
+	members := map[int]lifecycle.Member{0: {Cluster: main}}
+	for i := range a.Clusters {
+		c := &a.Clusters[i]
+		if c.Index == 0 { // says only whether the main one takes new instances
+			members[0] = lifecycle.Member{Cluster: main, Closed: c.Closed}
+			continue
+		}
+		cluster, err := c.open()
+		if err != nil {
+			return nil, err
+		}
+		members[c.Index] = lifecycle.Member{Cluster: cluster, Closed: c.Closed}
+	}
+	return members, nil
+}
+
+// Interface guards
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.Validator    = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)
