@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -26,7 +27,7 @@ func reads(c *couch.Cluster) map[string]func(context.Context) error {
 			return c.Walk(ctx, "db", couch.Range{}, func(couch.Row) error { return nil })
 		},
 		"changes": func(ctx context.Context) error {
-			_, _, err := c.Changes(ctx, "db", couch.Feed{Wait: time.Second}, func(couch.Change) error { return nil })
+			_, _, err := c.Changes(ctx, "db", couch.Feed{Wait: 50 * time.Millisecond}, func(couch.Change) error { return nil })
 			return err
 		},
 	}
@@ -35,7 +36,10 @@ func reads(c *couch.Cluster) map[string]func(context.Context) error {
 // writes are all those that do.
 func writes(c *couch.Cluster) map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
-		"put":     func(ctx context.Context) error { _, err := c.Put(ctx, "db", "a", json.RawMessage(`{"n":1}`)); return err },
+		"put": func(ctx context.Context) error {
+			_, err := c.Put(ctx, "db", "a", json.RawMessage(`{"n":1}`))
+			return err
+		},
 		"delete":  func(ctx context.Context) error { _, err := c.Delete(ctx, "db", "a", "1-a"); return err },
 		"create":  func(ctx context.Context) error { _, err := c.CreateDB(ctx, "db"); return err },
 		"destroy": func(ctx context.Context) error { _, err := c.DestroyDB(ctx, "db"); return err },
@@ -60,7 +64,7 @@ func whole(w http.ResponseWriter, r *http.Request) {
 		answer(http.StatusOK, `{"total_rows":0,"offset":0,"rows":[]}`)(w, r)
 	case path == "/db" && r.Method == http.MethodGet:
 		answer(http.StatusOK, `{"db_name":"db","update_seq":"1-x","doc_count":0}`)(w, r)
-	case path == "/db/a" && r.Method == http.MethodPut && string(body) != `{"n":1}`+"\n":
+	case path == "/db/a" && r.Method == http.MethodPut && strings.TrimSpace(string(body)) != `{"n":1}`:
 		answer(http.StatusBadRequest, `{"error":"bad_request","reason":"not the document"}`)(w, r)
 	case path == "/db", path == "/db/a":
 		if r.Method == http.MethodDelete {
@@ -127,8 +131,7 @@ func TestBrokenAnswer(t *testing.T) {
 		_, _ = io.WriteString(w, `{"_id":"a","_rev":"1-a","total_rows":5,"rows":[`)
 	})
 	live := serve(t, whole)
-	for name, call := range reads(nil) {
-		_ = call
+	for name := range reads(nil) {
 		if name == "changes" { // it is not read whole: its caller has seen some of it
 			continue
 		}
@@ -189,6 +192,7 @@ func TestAllDown(t *testing.T) {
 		"mixed":           {down.URL, dark, refused(t)},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c := open(t, couch.Config{CallTimeout: 300 * time.Millisecond, NodeTimeout: 50 * time.Millisecond, FeedGrace: 50 * time.Millisecond}, urls...)
 			for _, calls := range []map[string]func(context.Context) error{reads(c), writes(c)} {
 				for name, call := range calls {

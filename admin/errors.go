@@ -1,0 +1,113 @@
+// Errors: the one table from errors to answers, as JSON:API has them.
+
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"go.uber.org/zap"
+
+	"github.com/gatehouse-edge/gatehouse/tenancy"
+	"github.com/gatehouse-edge/gatehouse/tenancy/couch"
+	"github.com/gatehouse-edge/gatehouse/tenancy/lifecycle"
+)
+
+// jsonAPI is the media type of most answers. https://jsonapi.org/format/
+const jsonAPI = "application/vnd.api+json"
+
+// apiError is an answer that says what is wrong.
+type apiError struct {
+	status        int
+	title, detail string
+	parameter     string // the one that is bad; may be empty
+}
+
+func (e *apiError) Error() string { return e.detail }
+
+var (
+	errNoApp = &apiError{
+		status: http.StatusServiceUnavailable, title: "Service Unavailable",
+		detail: "the running configuration has no tenancy app",
+	}
+	errUnauthorized = &apiError{
+		status: http.StatusUnauthorized, title: "Unauthorized",
+		detail: "the administrator's passphrase is missing or wrong",
+	}
+)
+
+// errorObject is one error of JSON:API.
+type errorObject struct {
+	Status string            `json:"status"`
+	Title  string            `json:"title"`
+	Detail string            `json:"detail"`
+	Source map[string]string `json:"source"`
+}
+
+type errorDocument struct {
+	Errors []errorObject `json:"errors"`
+}
+
+// describe is the table.
+func describe(err error) *apiError {
+	var api *apiError
+	if errors.As(err, &api) {
+		return api
+	}
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return &apiError{status: http.StatusRequestEntityTooLarge, title: "Content Too Large", detail: "the body is larger than 1 MiB"}
+	}
+	var field *tenancy.FieldError
+	isField := errors.As(err, &field)
+	switch {
+	case isField && errors.Is(err, tenancy.ErrIllegalDomain):
+		return &apiError{
+			status: http.StatusUnprocessableEntity, title: "Invalid Parameter",
+			detail: tenancy.ErrIllegalDomain.Error() + ": " + field.Problem, parameter: field.Field,
+		}
+	case isField && errors.Is(err, lifecycle.ErrBadTOS):
+		return &apiError{status: http.StatusBadRequest, title: "Bad Request", detail: field.Problem, parameter: field.Field}
+	case isField:
+		return &apiError{status: http.StatusBadRequest, title: "Bad Request", detail: field.Error(), parameter: field.Field}
+	case errors.Is(err, tenancy.ErrNotFound):
+		return &apiError{status: http.StatusNotFound, title: "Not Found", detail: err.Error()}
+	case errors.Is(err, tenancy.ErrExists), errors.Is(err, tenancy.ErrConflict), errors.Is(err, couch.ErrConflict):
+		return &apiError{status: http.StatusConflict, title: "Conflict", detail: err.Error()}
+	case errors.Is(err, tenancy.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return &apiError{
+			status: http.StatusServiceUnavailable, title: "Service Unavailable",
+			detail: "the store does not answer, so this was not done, or only in part; it can be tried again: " + err.Error(),
+		}
+	default:
+		return &apiError{status: http.StatusInternalServerError, title: "Internal Server Error", detail: err.Error()}
+	}
+}
+
+// fail writes an error. Nothing may have been written before.
+func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
+	e := describe(err)
+	if e.status >= 500 && e.status != http.StatusNotImplemented {
+		h.log.Error("answering a request of the instances API",
+			zap.String("method", r.Method), zap.String("path", r.URL.Path), zap.Int("status", e.status), zap.Error(err))
+	}
+	if e.status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "5")
+	}
+	w.Header().Set("Content-Type", jsonAPI)
+	w.WriteHeader(e.status)
+	_ = json.NewEncoder(w).Encode(e.document()) // a client that has gone is no concern
+}
+
+func (e *apiError) document() errorDocument {
+	source := map[string]string{}
+	if e.parameter != "" {
+		source["parameter"] = e.parameter
+	}
+	return errorDocument{Errors: []errorObject{{
+		Status: strconv.Itoa(e.status), Title: e.title, Detail: e.detail, Source: source,
+	}}}
+}
