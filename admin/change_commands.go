@@ -95,7 +95,7 @@ func runModify(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if len(params) == 0 {
-		return usagef("there is nothing to modify; see %s --help", cmd.CommandPath())
+		return usagef("nothing to modify is given; see %s --help", cmd.CommandPath())
 	}
 	return patch(cmd, args[0], params)
 }

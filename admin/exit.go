@@ -62,8 +62,7 @@ func exit(cmd *cobra.Command, err error) error {
 	if err == nil {
 		return nil
 	}
-	text := err.Error()
-	fmt.Fprintln(cmd.ErrOrStderr(), "Error: "+strings.ToUpper(text[:min(1, len(text))])+text[min(1, len(text)):])
+	fmt.Fprintln(cmd.ErrOrStderr(), "Error: "+err.Error())
 	code := exitCode(err)
 	if code == exitFailed {
 		return err
