@@ -71,7 +71,11 @@ var shared = sync.OnceValues(func() (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newServer(data, func(s *Server) { s.discard = true })
+	s, err := newServer(data, func(s *Server) { s.discard = true })
+	if err != nil {
+		_ = os.RemoveAll(data) // the other error says more
+	}
+	return s, err
 })
 
 func newServer(data string, options ...Option) (*Server, error) {

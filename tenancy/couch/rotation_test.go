@@ -174,6 +174,9 @@ func TestBusy(t *testing.T) {
 					t.Fatalf("%v, want ErrUnavailable", err)
 				}
 				live.saw(t, 0, "a write that may be done")
+				if err := writes(c)[name](t.Context()); err != nil {
+					t.Fatalf("the next write: %v", err)
+				}
 			})
 		}
 	}

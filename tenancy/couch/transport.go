@@ -107,12 +107,15 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		resp, err := a.do(req, body)
 		if err == nil {
-			if !busy(resp.StatusCode) || i == len(order)-1 || !reads && resp.StatusCode != http.StatusServiceUnavailable {
+			if !busy(resp.StatusCode) {
 				t.alive(nd)
 				return resp, nil
 			}
-			_ = resp.Body.Close() // nothing more is wanted of it
 			t.failed(nd)
+			if i == len(order)-1 || !reads && resp.StatusCode != http.StatusServiceUnavailable {
+				return resp, nil
+			}
+			_ = resp.Body.Close() // nothing more is wanted of it
 			last = &statusError{resp.StatusCode, fmt.Sprintf("node %s answers %d", nd.url.Host, resp.StatusCode)}
 			continue
 		}
