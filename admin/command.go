@@ -53,6 +53,12 @@ func setUp(cmd *cobra.Command) {
 	})
 	cmd.AddCommand(addCommand(), lsCommand(), showCommand(), countCommand(), modifyCommand(), destroyCommand(),
 		prefixCommand(), quotaCommand(), explainCommand(), statusCommand())
+	for _, verb := range cmd.Commands() {
+		verb.ValidArgsFunction = completeNothing
+		if strings.Contains(verb.Use, "<domain>") && verb.Name() != "add" {
+			verb.ValidArgsFunction = completeDomain
+		}
+	}
 }
 
 // connect makes the client that the flags ask for.

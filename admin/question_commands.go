@@ -179,6 +179,9 @@ func lsCommand() *cobra.Command {
 	f.StringSlice("fields", nil, "The fields to print, separated by commas and tab-separated in the output")
 	f.Bool("available-fields", false, "List the fields that --fields knows")
 	f.Int("limit", 0, "Print at most so many (0: all)")
+	if err := cmd.RegisterFlagCompletionFunc("fields", completeFields); err != nil {
+		panic(err) // the flag is there, two lines above
+	}
 	return cmd
 }
 

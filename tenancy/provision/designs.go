@@ -81,7 +81,7 @@ var designs = map[string]struct {
 }`}}},
 	"io.cozy.jobs": {indexes: []mango{
 		{name: "by-worker-and-state", hash: "b4055aa4a6aead4881f090bc76f4819bd9bc9869", fields: []string{"worker", "state"}},
-		{name: "by-trigger-id", hash: "7173e961ee1714cb3db4bb9f67769d3d", fields: []string{"trigger_id", "queued_at"}},
+		{name: "by-trigger-id", hash: "9c991d52cf5359078e285a45b12e59cb91dd2764", fields: []string{"trigger_id", "queued_at"}},
 		{name: "by-queued-at", hash: "dc404ad786cb735d1d4bb77baed4d8ad82220e61", fields: []string{"queued_at"}},
 	}},
 	"io.cozy.nextcloud.migrations": {indexes: []mango{
@@ -92,7 +92,7 @@ var designs = map[string]struct {
 	}},
 	"io.cozy.oauth.clients": {indexes: []mango{
 		{name: "by-client-name", hash: "817b3170c15f733b661ebec92ea6cab2d1ab5dc8", fields: []string{"client_name"}},
-		{name: "by-notification-platform", hash: "659072745f8564037c49f5e4f4207569", fields: []string{"notification_platform"}},
+		{name: "by-notification-platform", hash: "5ccc969aba2971424e9b8ab0180b924b09b00794", fields: []string{"notification_platform"}},
 		{
 			name: "connected-user-clients", hash: "307d11f653f9bbfc1d8786e5bc7f412a5d675491", fields: []string{"client_kind", "client_name"},
 			filter: `{"$and":[{"client_kind":{"$in":["browser","desktop","mobile"]}},{"pending":{"$exists":false}}]}`,

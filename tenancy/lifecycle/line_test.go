@@ -1,0 +1,182 @@
+// Line: what lies between a front door and a server. Each test has names of its own
+// on a shared server, though all use the same fixed ones, and requests can be lost.
+
+package lifecycle_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/gatehouse-edge/gatehouse/internal/testkit"
+	"github.com/gatehouse-edge/gatehouse/tenancy/couch"
+)
+
+// line is a proxy that puts a prefix before the names of databases, and takes it
+// away again, so that a test sees a server that is its own.
+type line struct {
+	prefix string
+	server *httptest.Server
+
+	mu       sync.Mutex
+	requests int
+	seen     []string // method and path of each request
+	judge    func(n int, r *http.Request) verdict
+}
+
+// verdict is what becomes of a request.
+type verdict int
+
+const (
+	pass       verdict = iota
+	lose               // the server never sees it
+	loseAnswer         // the server does it, and nobody hears of that
+)
+
+// fails sets what becomes of the requests from now on; n counts them from 1.
+func (l *line) fails(judge func(n int, r *http.Request) verdict) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.requests, l.seen, l.judge = 0, nil, judge
+}
+
+// dies lets n requests through, and the next one half, where half is set: it is
+// done, but its answer is lost. All others are lost.
+func (l *line) dies(n int, half bool) {
+	l.fails(func(i int, _ *http.Request) verdict {
+		switch {
+		case i <= n:
+			return pass
+		case half && i == n+1:
+			return loseAnswer
+		default:
+			return lose
+		}
+	})
+}
+
+// sent are the requests since the last call of fails.
+func (l *line) sent() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]string(nil), l.seen...)
+}
+
+func pouchFleet(t testing.TB) *fleet {
+	return serverFleet(t, testkit.PouchDBStore(t), testkit.SharedPouchDB(t).URL(), nil)
+}
+
+func couchFleet(t testing.TB) *fleet {
+	store, _ := testkit.CouchDBStore(t)
+	address, user, password, _ := testkit.CouchDB(t)
+	return serverFleet(t, store, address, func() (string, string) { return user, password })
+}
+
+func serverFleet(t testing.TB, store testkit.NamedStore, address string, credentials func() (string, string)) *fleet {
+	t.Helper()
+	f := &fleet{kind: store.Kind, clock: newClock(), peers: new(peers)}
+	f.line = func(t testing.TB) (*couch.Cluster, *line) {
+		l := newLine(t, address, store.Prefix)
+		return testkit.Cluster(t, couch.Config{URLs: []string{l.server.URL}, Credentials: credentials}), l
+	}
+	f.store, _ = f.line(t)
+	return f
+}
+
+func newLine(t testing.TB, address, prefix string) *line {
+	t.Helper()
+	target, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{MaxIdleConnsPerHost: 16}
+	l := &line{prefix: prefix}
+	proxy := &httputil.ReverseProxy{
+		Transport: transport,
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			l.rename(r.Out)
+		},
+		ModifyResponse: l.unlist,
+	}
+	l.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch l.decide(r) {
+		case lose:
+			panic(http.ErrAbortHandler)
+		case loseAnswer:
+			proxy.ServeHTTP(httptest.NewRecorder(), r)
+			panic(http.ErrAbortHandler)
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() {
+		l.server.Close()
+		transport.CloseIdleConnections()
+	})
+	return l
+}
+
+func (l *line) decide(r *http.Request) verdict {
+	l.mu.Lock()
+	l.requests++
+	n, judge := l.requests, l.judge
+	l.seen = append(l.seen, r.Method+" "+r.URL.Path)
+	l.mu.Unlock()
+	if judge == nil {
+		return pass
+	}
+	return judge(n, r)
+}
+
+// rename puts the prefix before the name of the database that a request is for.
+func (l *line) rename(r *http.Request) {
+	if r.URL.Path == "/_all_dbs" {
+		q := r.URL.Query()
+		for _, key := range []string{"startkey", "endkey"} {
+			if name, err := strconv.Unquote(q.Get(key)); err == nil {
+				q.Set(key, strconv.Quote(l.prefix+name))
+			}
+		}
+		r.URL.RawQuery = q.Encode()
+		return
+	}
+	escaped := "/" + l.prefix + strings.TrimPrefix(r.URL.EscapedPath(), "/")
+	if path, err := url.PathUnescape(escaped); err == nil {
+		r.URL.Path, r.URL.RawPath = path, escaped
+	}
+}
+
+// unlist takes the prefix away from a list of databases, and the others from it.
+func (l *line) unlist(resp *http.Response) error {
+	if resp.Request.URL.Path != "/_all_dbs" || resp.StatusCode != http.StatusOK {
+		return nil
+	}
+	defer resp.Body.Close()
+	var all []string
+	if err := json.NewDecoder(resp.Body).Decode(&all); err != nil {
+		return err
+	}
+	own := []string{}
+	for _, name := range all {
+		if rest, ok := strings.CutPrefix(name, l.prefix); ok {
+			own = append(own, rest)
+		}
+	}
+	raw, err := json.Marshal(own)
+	if err != nil {
+		return err
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(raw))
+	resp.ContentLength = int64(len(raw))
+	resp.Header.Set("Content-Length", strconv.Itoa(len(raw)))
+	resp.Header.Del("Transfer-Encoding")
+	return nil
+}

@@ -1,0 +1,152 @@
+// Looking: what a store holds, past the service under test.
+
+package lifecycle_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-edge/gatehouse/tenancy"
+	"github.com/gatehouse-edge/gatehouse/tenancy/couch"
+	"github.com/gatehouse-edge/gatehouse/tenancy/lifecycle"
+	"github.com/gatehouse-edge/gatehouse/tenancy/provision"
+)
+
+func domain(t testing.TB, s string) tenancy.Domain {
+	t.Helper()
+	d, err := tenancy.ParseDomain(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// add makes an instance that has to be made.
+func (d *door) add(t testing.TB, name string, change lifecycle.Change) *tenancy.Instance {
+	t.Helper()
+	inst, err := d.Add(t.Context(), domain(t, name), change, nil)
+	if err != nil {
+		t.Fatalf("add %s on %s: %v", name, d.name, err)
+	}
+	return inst
+}
+
+// docs are the documents of a database by id; nil where there is no such database.
+func (f *fleet) docs(t testing.TB, db string) map[string]json.RawMessage {
+	t.Helper()
+	out := map[string]json.RawMessage{}
+	err := f.store.Walk(t.Context(), db, couch.Range{}, func(row couch.Row) error {
+		out[row.ID] = row.Doc
+		return nil
+	})
+	if err != nil {
+		if couchMissing(err) {
+			return nil
+		}
+		t.Fatalf("reading %s: %v", db, err)
+	}
+	return out
+}
+
+// decoded are documents as T, without design documents.
+func decoded[T any](t testing.TB, docs map[string]json.RawMessage) map[string]T {
+	t.Helper()
+	out := map[string]T{}
+	for id, raw := range docs {
+		if strings.HasPrefix(id, "_design/") {
+			continue
+		}
+		var v T
+		if err := json.Unmarshal(raw, &v); err != nil {
+			t.Fatalf("document %s: %v", id, err)
+		}
+		out[id] = v
+	}
+	return out
+}
+
+func (f *fleet) claims(t testing.TB) map[string]lifecycle.Claim {
+	return decoded[lifecycle.Claim](t, f.docs(t, provision.ClaimsDB))
+}
+
+func (f *fleet) operations(t testing.TB) map[string]lifecycle.Operation {
+	return decoded[lifecycle.Operation](t, f.docs(t, provision.OperationsDB))
+}
+
+func (f *fleet) records(t testing.TB) map[string]*tenancy.Instance {
+	out := map[string]*tenancy.Instance{}
+	for id, raw := range decoded[json.RawMessage](t, f.docs(t, provision.InstancesDB)) {
+		inst, err := tenancy.ParseInstance(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[id] = inst
+	}
+	return out
+}
+
+// databases are the names of all databases but the shared ones.
+func (f *fleet) databases(t testing.TB) []string {
+	t.Helper()
+	all, err := f.store.ListDBs(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, name := range all {
+		// Without the slash, which a PouchDB in memory leaves out.
+		if !strings.HasPrefix(name, "global") && !strings.HasPrefix(name, "gatehouse") && !strings.HasPrefix(name, "_") {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// whole checks that the store has exactly these instances: their records, their
+// databases with the first documents, their claims, and nothing else.
+func (f *fleet) whole(t testing.TB, names ...string) {
+	t.Helper()
+	records, claims := f.records(t), f.claims(t)
+	found := map[string]*tenancy.Instance{}
+	owned := 0
+	for id, inst := range records {
+		if found[inst.Domain()] != nil {
+			t.Errorf("there are two records of %s", inst.Domain())
+		}
+		found[inst.Domain()] = inst
+		for _, name := range inst.Names() {
+			owned++
+			key, _ := tenancy.HostKey(name)
+			if c, ok := claims[key]; !ok || c.Instance != id {
+				t.Errorf("the claim on %s is of instance %q, want %q", name, c.Instance, id)
+			}
+		}
+	}
+	if len(records) != len(names) {
+		t.Errorf("there are %d records, want %d", len(records), len(names))
+	}
+	if owned != len(claims) {
+		t.Errorf("there are %d claims for %d names: %v", len(claims), owned, claims)
+	}
+	want := 0
+	for _, name := range names {
+		inst := found[name]
+		if inst == nil {
+			t.Errorf("there is no record of %s", name)
+			continue
+		}
+		want += len(provision.Doctypes)
+		for _, db := range provision.Databases(provision.Spec{ID: inst.ID(), Domain: name, Prefix: inst.Prefix(), Locale: inst.Locale()}) {
+			docs := f.docs(t, db.Name)
+			if len(docs) != len(db.Docs) {
+				t.Errorf("%s has %d documents, want %d", db.Name, len(docs), len(db.Docs))
+			}
+		}
+	}
+	if databases := f.databases(t); len(databases) != want {
+		t.Errorf("there are %d databases, want %d: %v", len(databases), want, databases)
+	}
+}
