@@ -82,7 +82,8 @@ func cell(o object, name string) string {
 	return string(raw)
 }
 
-// columns of the table, as a cozy-stack's.
+// row is a line of the table: a cozy-stack's columns, and at the end what keeps
+// an instance from being served, if anything.
 func row(o object) table.Row {
 	quota := "unlimited"
 	if n, err := strconv.ParseUint(cell(o, "disk_quota"), 10, 64); err == nil && n > 0 {
@@ -92,11 +93,11 @@ func row(o object) table.Row {
 	if attribute[bool](o, "onboarding_finished") {
 		onboarded = "onboarded"
 	}
-	domain := cell(o, "domain")
+	r := table.Row{cell(o, "domain"), cell(o, "locale"), quota, onboarded, "v" + cell(o, "indexes_version"), cell(o, "prefix")}
 	if state := stateOf(o); state != "active" {
-		domain += " (" + state + ")"
+		r = append(r, state)
 	}
-	return table.Row{domain, cell(o, "locale"), quota, onboarded, "v" + cell(o, "indexes_version"), cell(o, "prefix")}
+	return r
 }
 
 // tablePage is how many rows are laid out together, so that a list of any length
@@ -139,16 +140,38 @@ func (t *instancesTable) end() {
 	w.SetStyle(style)
 	w.AppendRows(t.rows)
 	if t.width > 0 {
-		// The prefix may be cut, the domain last of all.
-		w.SetColumnConfigs([]table.ColumnConfig{
-			{Number: 1, WidthMax: max(20, t.width/2), WidthMaxEnforcer: text.Trim},
-			{Number: 6, WidthMax: max(8, t.width-t.width/2-38), WidthMaxEnforcer: text.Trim},
-		})
+		w.SetColumnConfigs(t.fit())
 	}
 	for line := range strings.Lines(w.Render() + "\n") {
 		fmt.Fprintln(t.out, strings.TrimRight(line, " \n"))
 	}
 	t.rows = t.rows[:0]
+}
+
+// fit cuts what a terminal has no room for: the prefix, then the state, then the
+// domain.
+func (t *instancesTable) fit() []table.ColumnConfig {
+	const gap = 2
+	widths := make([]int, 7)
+	for _, r := range t.rows {
+		for i, c := range r {
+			widths[i] = max(widths[i], text.StringWidthWithoutEscSequences(fmt.Sprint(c)))
+		}
+	}
+	excess := gap*len(widths) - t.width
+	for _, w := range widths {
+		excess += w
+	}
+	var configs []table.ColumnConfig
+	for _, column := range []struct{ index, least int }{{5, 8}, {6, 7}, {0, 16}} {
+		if cut := min(excess, widths[column.index]-column.least); cut > 0 {
+			excess -= cut
+			configs = append(configs, table.ColumnConfig{
+				Number: column.index + 1, WidthMax: widths[column.index] - cut, WidthMaxEnforcer: text.Trim,
+			})
+		}
+	}
+	return configs
 }
 
 // steps shows the progress of a change: one line that changes on a terminal,
