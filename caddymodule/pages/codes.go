@@ -14,7 +14,7 @@ const (
 	Deleting       = "DELETING"        // on its way out
 	DeletionFailed = "DELETION_FAILED" // a deletion stopped halfway, and what is left stays closed
 	NotFound       = "NOT_FOUND"       // no instance has this name
-	Quarantined    = "QUARANTINED"     // its record cannot be trusted
+	Quarantined    = "QUARANTINED"     // destroyed, and its name is kept from others for a time
 	NotReady       = "NOT_READY"       // this front door does not know its instances yet
 	Misdirected    = "MISDIRECTED"     // the connection was made for another instance
 )
@@ -48,7 +48,7 @@ var traits = map[string]codeTraits{
 	Deleting:       {http.StatusGone, kindDeleting},
 	DeletionFailed: {http.StatusServiceUnavailable, kindDeleting},
 	NotFound:       {http.StatusNotFound, kindUnknown},
-	Quarantined:    {http.StatusServiceUnavailable, kindBlocked},
+	Quarantined:    {http.StatusGone, kindDeleting},
 	NotReady:       {http.StatusServiceUnavailable, kindMoving},
 	Misdirected:    {http.StatusMisdirectedRequest, kindUnknown},
 	blocked:        {http.StatusServiceUnavailable, kindBlocked},
