@@ -4,14 +4,31 @@ GO       ?= go
 CHROMIUM := $(firstword $(shell command -v chromium chromium-browser google-chrome 2>/dev/null))
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 
+# What `gatehouse version` says: this checkout, and Caddy's version in it.
+COMMIT   = $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+CADDY    = $(shell $(GO) list -m -f '{{.Version}}' github.com/caddyserver/caddy/v2)
+LDFLAGS  = -s -w -X github.com/caddyserver/caddy/v2.CustomVersion=$(COMMIT)+caddy-$(CADDY)
+
+BENCHTIME ?= 1s
+# Modules of Caddy that an edge build must have.
+MODULES   := tenancy http.handlers.tenancy tls.permission.tenancy admin.api.instances
+
 .DEFAULT_GOAL := help
-.PHONY: help build test deps lint
+.PHONY: help run build test bench deps lint xcaddy
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
-build: ## build all packages
-	$(GO) build ./...
+run: build ## build, then run the front door of Caddyfile.example
+	@echo 'A front door is on http://localhost:8080 and https://localhost:8443. In another shell:'
+	@echo '  bin/gatehouse instances add alice.localhost'
+	@echo '  curl http://alice.localhost:8080/'
+	@echo 'Ctrl-C ends it.'
+	@exec bin/gatehouse run --config Caddyfile.example --adapter caddyfile
+
+build: ## build bin/gatehouse
+	@mkdir -p bin
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/gatehouse ./cmd/gatehouse
 
 deps: ## install what the tests need: Chromium, a Japanese font, npm's pouchdb-server
 	@if [ -z "$(CHROMIUM)" ]; then $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq chromium fonts-noto-cjk; fi
@@ -21,7 +38,22 @@ test: deps ## run all tests, with the race detector
 	$(GO) vet ./...
 	$(GO) test -race -timeout 20m ./...
 
+bench: ## run the benchmarks; the result is also in bench/RESULTS.txt
+	@mkdir -p bench
+	@set -e; tmp=$$(mktemp); trap 'rm -f "$$tmp"' EXIT; : >bench/RESULTS.txt; \
+	for p in $$($(GO) list ./bench/... ./tenancy/... 2>/dev/null); do \
+		$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) $$p >"$$tmp" || { cat "$$tmp"; exit 1; }; \
+		if grep -q '^Benchmark' "$$tmp"; then tee -a bench/RESULTS.txt <"$$tmp"; fi; \
+	done
+
 lint: ## gofmt, go vet and staticcheck
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) vet ./...
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+
+xcaddy: ## build bin/gatehouse-edge from xcaddy.json, and look whether our modules are in it
+	$(GO) run ./cmd/edge --config xcaddy.json --output bin/gatehouse-edge
+	@bin/gatehouse-edge version
+	@modules=$$(bin/gatehouse-edge list-modules) && for m in $(MODULES); do \
+		echo "$$modules" | grep -qx "$$m" || { echo "bin/gatehouse-edge has no module $$m"; exit 1; }; \
+	done && echo "bin/gatehouse-edge has $(MODULES)"

@@ -90,7 +90,8 @@ func describe(err error) *apiError {
 // fail writes an error. Nothing may have been written before.
 func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	e := describe(err)
-	if e.status >= 500 && e.status != http.StatusNotImplemented {
+	// That there is no app is seen by whoever asks while a configuration starts.
+	if e.status >= 500 && e.status != http.StatusNotImplemented && e != errNoApp {
 		h.log.Error("answering a request of the instances API",
 			zap.String("method", r.Method), zap.String("path", r.URL.Path), zap.Int("status", e.status), zap.Error(err))
 	}

@@ -11,7 +11,6 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/crypto/bcrypt"
 
-	"github.com/gatehouse-edge/gatehouse/tenancy/couch"
 	"github.com/gatehouse-edge/gatehouse/tenancy/directory"
 	"github.com/gatehouse-edge/gatehouse/tenancy/lifecycle"
 )
@@ -32,7 +31,7 @@ type App struct {
 
 	// The file that a restart begins from, so that a front door serves although
 	// its store is down; "off" for none. Default: a file in Caddy's data folder,
-	// named after the store.
+	// named after the store. Another one is taken up at the next start of the process.
 	Snapshot string `json:"snapshot,omitempty"`
 
 	// Where the slug of an app stands in a host: "nested" (drive.alice.example.com),
@@ -107,7 +106,9 @@ func (a *App) Validate() error {
 
 // Start begins to follow the store, unless an earlier configuration has begun.
 func (a *App) Start() error {
-	a.runtime.use(a)
+	if err := a.runtime.use(a); err != nil {
+		return err
+	}
 	select {
 	case <-a.runtime.dir.Ready():
 	case <-time.After(readyWait):
@@ -156,24 +157,6 @@ func (a *App) AuthRequired() bool { return a.AdminHash != "" }
 // Hold keeps the store open until release is called, for work that outlives the
 // request and the configuration that began it.
 func (a *App) Hold() (release func()) { return a.runtime.hold() }
-
-// clusterMap opens the clients of all clusters. No connection is made.
-func (a *App) clusterMap(main *couch.Cluster) (map[int]lifecycle.Member, error) {
-	members := map[int]lifecycle.Member{0: {Cluster: main}}
-	for i := range a.Clusters {
-		c := &a.Clusters[i]
-		if c.Index == 0 { // says only whether the main one takes new instances
-			members[0] = lifecycle.Member{Cluster: main, Closed: c.Closed}
-			continue
-		}
-		cluster, err := c.open()
-		if err != nil {
-			return nil, err
-		}
-		members[c.Index] = lifecycle.Member{Cluster: cluster, Closed: c.Closed}
-	}
-	return members, nil
-}
 
 // Interface guards
 var (

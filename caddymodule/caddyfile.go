@@ -118,7 +118,7 @@ func parseStore(d *caddyfile.Dispenser) (*Store, error) {
 func parseCluster(d *caddyfile.Dispenser) (Cluster, error) {
 	args := d.RemainingArgs()
 	if len(args) < 2 {
-		return Cluster{}, d.Err("cluster has an index, then the URLs of its nodes, then perhaps `closed`")
+		return Cluster{}, d.Err("cluster has an index, then the URLs of its nodes (none for 0, the store itself), then perhaps `closed`")
 	}
 	index, err := strconv.Atoi(args[0])
 	if err != nil || index < 0 {

@@ -32,8 +32,11 @@ func setPlaceholders(r *http.Request, m directory.Match) {
 
 func placeholder(m directory.Match, name string) (any, bool) {
 	e := m.Entry
-	if e == nil {
-		e = new(directory.Entry)
+	switch name {
+	case "domain", "host", "slug", "prefix", "context", "locale", "uuid", "cluster", "state":
+		if e == nil {
+			return "", true
+		}
 	}
 	switch name {
 	case "domain":
@@ -54,9 +57,6 @@ func placeholder(m directory.Match, name string) (any, bool) {
 	case "cluster":
 		return strconv.Itoa(e.Cluster), true
 	case "state":
-		if m.Entry == nil {
-			return "", true
-		}
 		return e.State.String(), true
 	}
 	return nil, false

@@ -39,17 +39,32 @@ type runtime struct {
 	logger     *zap.Logger
 	dir        *directory.Directory
 	lifecycle  *lifecycle.Service
-	clusters   map[int]*Connection
+	clusters   *lifecycle.Clusters
 	closeStore func() error
+	snapshot   string
 	mode       atomic.Uint32 // directory.Mode
 	start      sync.Once
 	work       sync.WaitGroup
+
+	mu      sync.Mutex
+	store   *Connection        // with the credentials of the main cluster
+	further map[string]further // clients of the other clusters, by their nodes
+}
+
+// further is the client of a cluster that some configuration has named. It is
+// kept to the end, since an instance may be at work there.
+type further struct {
+	cluster    *couch.Cluster
+	connection *Connection
 }
 
 // loadRuntime finds the runtime of an app's store, or makes it. It does not
 // start it, and connects to nothing.
+//
+// A store has one runtime, whatever else a configuration says: two would be in
+// each other's way at the embedded store's file. The rest is taken up by use.
 func loadRuntime(a *App) (*runtime, error) {
-	key, err := a.runtimeKey()
+	key, err := a.Store.key()
 	if err != nil {
 		return nil, err
 	}
@@ -60,65 +75,78 @@ func loadRuntime(a *App) (*runtime, error) {
 	return value.(*runtime), nil
 }
 
-// runtimeKey is what has to be the same for two configurations to share a
-// runtime: the store, the other clusters and the snapshot. Credentials and the
-// mode of subdomains are taken up by a running one.
-func (a *App) runtimeKey() (string, error) {
-	key, err := a.Store.key()
-	if err != nil {
-		return "", err
-	}
-	for _, c := range a.Clusters {
-		key += fmt.Sprintf("\n%d %t %s", c.Index, c.Closed, couch.Key(c.URLs))
-	}
-	return key + "\n" + a.snapshotPath(key), nil
-}
-
 func newRuntime(a *App, key string) (*runtime, error) {
-	rt := &runtime{key: key, node: nodeName(), logger: a.logger, clusters: map[int]*Connection{}}
+	rt := &runtime{
+		key: key, node: nodeName(), logger: a.logger, snapshot: a.snapshotPath(key),
+		store: &a.Store.Connection, further: map[string]further{},
+	}
 	main, closeStore, err := a.Store.open()
 	if err != nil {
 		return nil, err
 	}
 	rt.closeStore = closeStore
-	members, err := a.clusterMap(main)
-	if err != nil {
-		return nil, err
-	}
-	rt.clusters[0] = &a.Store.Connection
-	for i := range a.Clusters {
-		if a.Clusters[i].Index != 0 {
-			rt.clusters[a.Clusters[i].Index] = &a.Clusters[i].Connection
-		}
-	}
-	clusters, err := lifecycle.NewClusters(members)
+	rt.clusters, err = lifecycle.NewClusters(map[int]lifecycle.Member{0: {Cluster: main}})
 	if err != nil {
 		return nil, err
 	}
 	rt.dir = directory.New(directory.Options{
-		Cluster: main, Identity: main.Name(), Snapshot: a.snapshotPath(key), Logger: a.logger,
+		Cluster: main, Identity: main.Name(), Snapshot: rt.snapshot, Logger: a.logger,
 		Ensure: func(ctx context.Context) error {
 			rt.lifecycle.Forget()
 			return rt.lifecycle.Ensure(ctx)
 		},
 	})
 	rt.lifecycle = lifecycle.New(lifecycle.Options{
-		Clusters: clusters, Directory: localDirectory{rt}, Node: rt.node, Logger: a.logger,
+		Clusters: rt.clusters, Directory: localDirectory{rt}, Node: rt.node, Logger: a.logger,
 	})
 	return rt, nil
 }
 
 // use makes the runtime follow an app's configuration from now on: it is called
 // when that one starts, never for one that is only validated.
-func (rt *runtime) use(a *App) {
+func (rt *runtime) use(a *App) error {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
 	rt.mode.Store(uint32(a.mode))
-	rt.clusters[0].adopt(&a.Store.Connection)
+	rt.store.adopt(&a.Store.Connection)
+	if path := a.snapshotPath(rt.key); path != rt.snapshot {
+		rt.logger.Warn("another snapshot file is taken up at the next start of the process",
+			zap.String("now", rt.snapshot), zap.String("then", path))
+	}
+	members := map[int]lifecycle.Member{0: {Cluster: rt.clusters.Main()}}
 	for i := range a.Clusters {
-		if conn := rt.clusters[a.Clusters[i].Index]; conn != nil && a.Clusters[i].Index != 0 {
-			conn.adopt(&a.Clusters[i].Connection)
+		c := &a.Clusters[i]
+		if c.Index == 0 { // says only whether the main one takes new instances
+			members[0] = lifecycle.Member{Cluster: rt.clusters.Main(), Closed: c.Closed}
+			continue
 		}
+		cluster, err := rt.client(&c.Connection)
+		if err != nil {
+			return fmt.Errorf("cluster %d: %w", c.Index, err)
+		}
+		members[c.Index] = lifecycle.Member{Cluster: cluster, Closed: c.Closed}
+	}
+	if err := rt.clusters.Replace(members); err != nil {
+		return err
 	}
 	rt.start.Do(rt.dir.Start)
+	return nil
+}
+
+// client is the client of a further cluster, with the credentials that are
+// configured now. rt.mu is held.
+func (rt *runtime) client(c *Connection) (*couch.Cluster, error) {
+	key := couch.Key(c.URLs)
+	if known, ok := rt.further[key]; ok {
+		known.connection.adopt(c)
+		return known.cluster, nil
+	}
+	cluster, err := c.open()
+	if err != nil {
+		return nil, err
+	}
+	rt.further[key] = further{cluster: cluster, connection: c}
+	return cluster, nil
 }
 
 // adopt takes up the credentials of another configuration of the same cluster.
@@ -145,7 +173,13 @@ func (rt *runtime) Destruct() error {
 	case <-ctx.Done():
 		rt.logger.Warn("changes are still under way; the journal has them")
 	}
-	return errors.Join(rt.dir.Stop(ctx), rt.closeStore())
+	errs := []error{rt.dir.Stop(ctx), rt.closeStore()}
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	for _, f := range rt.further {
+		errs = append(errs, f.cluster.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // nodeName names this process among the front doors of a fleet.

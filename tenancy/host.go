@@ -52,6 +52,9 @@ func AppendHost(dst []byte, host string) (out []byte, name int, ok bool) {
 	}
 	out, ascii, ok := appendName(dst, host[:colon])
 	if !ascii { // the slow way, for hosts in Unicode form
+		if !utf8.ValidString(host[:colon]) { // idna would make a name of it
+			return dst, 0, false
+		}
 		mapped, err := lenient.ToASCII(host[:colon])
 		if err != nil {
 			return dst, 0, false

@@ -26,7 +26,7 @@ const (
 	// reason for one more reload after one for that reason: the copies of a shard
 	// number their changes differently, so a cluster may show it without any loss.
 	firstDistrust = time.Minute
-	lastDistrust  = time.Hour
+	lastDistrust  = 24 * time.Hour
 )
 
 // follower is the feed's reader; one goroutine has it.
@@ -34,6 +34,7 @@ type follower struct {
 	d     *Directory
 	since string // where the next answer begins
 	born  string // of the database that since belongs to
+	high  uint64 // the highest number of a sequence that it gave out
 	// unverified asks for a look at the database before since is used again.
 	unverified bool
 	caughtUp   bool          // an answer has ended the backlog
@@ -120,6 +121,7 @@ var errNoDocument = errors.New("the feed has a change without its document")
 func (f *follower) answered(last string, more bool, seen int) {
 	d := f.d
 	f.since = last
+	f.high = max(f.high, seqNumber(last)) // a restored database answers with a lower one
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := d.opts.Now()
@@ -195,7 +197,7 @@ func (f *follower) verify(ctx context.Context) error {
 		f.reload("the database was missing")
 	case f.born != "" && info.Born != "" && f.born != info.Born:
 		f.reload("the database is another one")
-	case wentBack(f.since, info.UpdateSeq) && f.believe():
+	case info.UpdateSeq != "" && seqNumber(info.UpdateSeq) < f.high && f.believe():
 		f.reload("the database's sequence went back")
 	}
 	f.gone = false
@@ -203,13 +205,6 @@ func (f *follower) verify(ctx context.Context) error {
 		f.born = info.Born
 	}
 	return nil
-}
-
-// wentBack tells whether a database's sequence is below one that it gave out.
-func wentBack(since, now string) bool {
-	before, _ := splitNumber(since)
-	present, _ := splitNumber(now)
-	return since != "" && now != "" && present < before
 }
 
 // believe tells whether a strange sequence is a reason to reload: always the
@@ -231,7 +226,7 @@ func (f *follower) believe() bool {
 // until that is done.
 func (f *follower) reload(why string) {
 	d := f.d
-	f.since, f.born, f.caughtUp = "", "", false
+	f.since, f.born, f.high, f.caughtUp = "", "", 0, false
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.loading = newIndex()

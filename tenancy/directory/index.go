@@ -35,26 +35,20 @@ func newIndex() *index {
 
 // find is the entry that has the key, and as what.
 func (x *index) find(key []byte) (*Entry, By, string) {
-	hash := maphash.Bytes(x.seed, key)
-	tag, t := tagOf(hash), x.hosts.at(hash)
-	for i := t.next(tag, int(tag)); i >= 0; i = t.next(tag, i+1) {
-		if by, own := t.entries[i].named(key); by != 0 {
-			return t.entries[i], by, own
-		}
+	s := x.hosts.find(maphash.Bytes(x.seed, key), key)
+	if s == nil {
+		return nil, 0, ""
 	}
-	return nil, 0, ""
+	return s.entry, s.by, s.key
 }
 
 // byID is the entry of a document, or nil.
 func (x *index) byID(id string) *Entry {
-	hash := maphash.String(x.seed, id)
-	tag, t := tagOf(hash), x.ids.at(hash)
-	for i := t.next(tag, int(tag)); i >= 0; i = t.next(tag, i+1) {
-		if t.entries[i].ID == id {
-			return t.entries[i]
-		}
+	s := x.ids.find(maphash.String(x.seed, id), []byte(id))
+	if s == nil {
+		return nil
 	}
-	return nil
+	return s.entry
 }
 
 // knows tells whether a revision of a document is not newer than what the index
@@ -104,18 +98,17 @@ func (x *index) readable(id, rev string) {
 // replace changes the entry of one document; old or new may be nil. A host that
 // both have is never without an entry for a reader.
 func (x *index) replace(old, new *Entry) {
-	id := old
 	if new != nil {
-		id = new
-	}
-	x.ids.update(maphash.String(x.seed, id.ID), old, new, x.private)
-	if new != nil {
+		x.ids.put(maphash.String(x.seed, new.ID), new.ID, 0, new, x.private)
 		new.names(func(key string, by By) {
 			x.count(key, by, 1) // before a reader can need it
 			x.claim(key, old, new)
 		})
 	}
 	if old != nil {
+		if new == nil {
+			x.ids.delete(maphash.String(x.seed, old.ID), old.ID, x.private)
+		}
 		old.names(func(key string, by By) {
 			if new == nil || !has(new, key) {
 				x.claim(key, old, nil)
@@ -157,8 +150,13 @@ func (x *index) claim(key string, old, new *Entry) {
 			delete(x.rivals, key)
 		}
 	}
-	if winner != holder {
-		x.hosts.update(maphash.Bytes(x.seed, bytes), holder, winner, x.private)
+	switch hash := maphash.Bytes(x.seed, bytes); {
+	case winner == holder:
+	case winner == nil:
+		x.hosts.delete(hash, key, x.private)
+	default:
+		by, own := winner.named(bytes)
+		x.hosts.put(hash, own, by, winner, x.private)
 	}
 }
 

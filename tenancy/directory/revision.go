@@ -32,6 +32,12 @@ func splitNumber(s string) (n uint64, rest string) {
 	return n, rest
 }
 
+// seqNumber is the number of a sequence; 0 where it has none.
+func seqNumber(seq string) uint64 {
+	n, _ := splitNumber(seq)
+	return n
+}
+
 // shortSeq is a sequence for people: of the opaque rest only that there is one.
 func shortSeq(seq string) string {
 	digits, rest, _ := strings.Cut(seq, "-")

@@ -99,7 +99,7 @@ func (f *follower) restore() {
 		}
 		return
 	}
-	f.since, f.born = head.Since, head.Born
+	f.since, f.born, f.high = head.Since, head.Born, seqNumber(head.Since)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for e := range d.loading.ids.all { // applied meanwhile

@@ -9,116 +9,114 @@ import (
 	"sync/atomic"
 )
 
-// table is one shard: open addressing with linear probing. A slot is a tag, 31
-// bits of the key's hash, and the entry; the key itself stands in the entry, so
-// a slot costs 12 bytes, and a copy is two copies of memory without rehashing.
-// A published table is never written. The nil table is empty.
+// table is one shard: open addressing with linear probing. A copy is a copy of
+// memory, without rehashing. A published table is never written. The nil table
+// is empty.
 type table struct {
-	tags    []uint32 // 0 for a free slot; a power of two of them
-	entries []*Entry
-	used    int
+	slots []slot // a power of two of them
+	used  int
+}
+
+// slot has all that a look-up compares or returns, in half a cache line: with a
+// million hosts each access to one more line costs more than all the rest.
+type slot struct {
+	key   string // as the entry has it
+	entry *Entry // nil in a free slot
+	tag   uint32 // of the key's hash
+	by    By     // as what the entry has the key
 }
 
 // minSlots is the smallest table, for directories of few instances.
 const minSlots = 4
 
-// tagOf is a hash's part that a table uses; shardOf uses other bits.
-func tagOf(hash uint64) uint32 { return uint32(hash>>32) | 1<<31 }
+// tagOf is the part of a hash that a table uses; shards use other bits.
+func tagOf(hash uint64) uint32 { return uint32(hash >> 32) }
 
-// next is the first slot with the tag, from slot i on (any number, for the
-// first call the tag itself), or -1. The caller looks whether the entry there is
-// meant, and goes on from the slot after it.
-func (t *table) next(tag uint32, i int) int {
+// find is the slot of a key, or nil.
+func (t *table) find(tag uint32, key []byte) *slot {
 	if t == nil {
-		return -1
-	}
-	mask := len(t.tags) - 1
-	for i &= mask; t.tags[i] != 0; i = (i + 1) & mask {
-		if t.tags[i] == tag {
-			return i
-		}
-	}
-	return -1
-}
-
-// with is the table with old replaced by new under the tag; a nil old adds, a
-// nil new removes. It changes t itself where inPlace is true and there is room.
-func (t *table) with(tag uint32, old, new *Entry, inPlace bool) *table {
-	used := 0
-	if t != nil {
-		used = t.used
-	}
-	if old == nil {
-		used++
-	}
-	if new == nil {
-		used--
-	}
-	if used == 0 {
 		return nil
 	}
-	slots := max(minSlots, 1<<bits.Len(uint(used+used/3))) // at most 3/4 full
-	switch {
-	case t == nil || len(t.tags) < slots || len(t.tags) > 2*slots:
-		t = t.resized(slots)
-	case !inPlace:
-		t = &table{tags: slices.Clone(t.tags), entries: slices.Clone(t.entries), used: t.used}
+	mask := len(t.slots) - 1
+	for i := int(tag) & mask; ; i = (i + 1) & mask {
+		s := &t.slots[i&(len(t.slots)-1)]
+		if s.entry == nil {
+			return nil
+		}
+		if s.tag == tag && s.key == string(key) {
+			return s
+		}
 	}
-	switch {
-	case old == nil:
-		t.insert(tag, new)
-	case new == nil:
-		t.remove(t.slot(tag, old))
-	default:
-		t.entries[t.slot(tag, old)] = new
+}
+
+// with is the table with one more slot, or with the slot of this key replaced;
+// without is the one without it. They change t itself where inPlace is true and
+// its size fits.
+func (t *table) with(s slot, inPlace bool) *table {
+	replaced := t.find(s.tag, []byte(s.key))
+	if replaced == nil {
+		t = t.sized(1, inPlace)
+		t.insert(s)
+		return t
 	}
+	t = t.sized(0, inPlace)
+	*t.find(s.tag, []byte(s.key)) = s
 	return t
 }
 
-func (t *table) resized(slots int) *table {
-	out := &table{tags: make([]uint32, slots), entries: make([]*Entry, slots)}
-	if t != nil {
-		for i, tag := range t.tags {
-			if tag != 0 {
-				out.insert(tag, t.entries[i])
-			}
-		}
+func (t *table) without(tag uint32, key string, inPlace bool) *table {
+	if t.used == 1 {
+		return nil
 	}
-	return out
-}
-
-func (t *table) insert(tag uint32, e *Entry) {
-	mask := len(t.tags) - 1
+	t = t.sized(-1, inPlace)
+	mask := len(t.slots) - 1
 	i := int(tag) & mask
-	for t.tags[i] != 0 {
+	for t.slots[i].key != key {
 		i = (i + 1) & mask
 	}
-	t.tags[i], t.entries[i] = tag, e
-	t.used++
-}
-
-// slot is where the entry stands under the tag; it must be there.
-func (t *table) slot(tag uint32, e *Entry) int {
-	i := t.next(tag, int(tag))
-	for t.entries[i] != e {
-		i = t.next(tag, i+1)
-	}
-	return i
-}
-
-// remove frees a slot and moves back what had to step over it, so that no probe
-// ends too early.
-func (t *table) remove(i int) {
-	mask := len(t.tags) - 1
-	for j := (i + 1) & mask; t.tags[j] != 0; j = (j + 1) & mask {
-		home := int(t.tags[j]) & mask
+	// What had to step over the slot moves back, so that no probe ends too early.
+	for j := (i + 1) & mask; t.slots[j].entry != nil; j = (j + 1) & mask {
+		home := int(t.slots[j].tag) & mask
 		if (j-home)&mask >= (j-i)&mask {
-			t.tags[i], t.entries[i] = t.tags[j], t.entries[j]
+			t.slots[i] = t.slots[j]
 			i = j
 		}
 	}
-	t.tags[i], t.entries[i] = 0, nil
+	t.slots[i] = slot{}
 	t.used--
+	return t
+}
+
+// sized is a table to write to, with room for so many more slots.
+func (t *table) sized(more int, inPlace bool) *table {
+	if t == nil {
+		return &table{slots: make([]slot, minSlots)}
+	}
+	used := t.used + more
+	size := max(minSlots, 1<<bits.Len(uint(used+used/3))) // at most 3/4 full
+	if len(t.slots) < size || len(t.slots) > 2*size {
+		out := &table{slots: make([]slot, size)}
+		for _, s := range t.slots {
+			if s.entry != nil {
+				out.insert(s)
+			}
+		}
+		return out
+	}
+	if inPlace {
+		return t
+	}
+	return &table{slots: slices.Clone(t.slots), used: t.used}
+}
+
+func (t *table) insert(s slot) {
+	mask := len(t.slots) - 1
+	i := int(s.tag) & mask
+	for t.slots[i].entry != nil {
+		i = (i + 1) & mask
+	}
+	t.slots[i] = s
+	t.used++
 }
 
 // shards are the tables of one kind of key. Reading is safe at any time;
@@ -131,30 +129,43 @@ type shards struct {
 // shardCount keeps a shard near 1,000 entries in a directory of a million.
 const shardCount = 1024
 
-func (s *shards) at(hash uint64) *table { return s.tables[hash%shardCount].Load() }
-
-// update replaces old by new, as table.with does.
-func (s *shards) update(hash uint64, old, new *Entry, inPlace bool) {
-	shard := &s.tables[hash%shardCount]
-	shard.Store(shard.Load().with(tagOf(hash), old, new, inPlace))
-	if old == nil {
-		s.count.Add(1)
-	}
-	if new == nil {
-		s.count.Add(-1)
-	}
+func (s *shards) find(hash uint64, key []byte) *slot {
+	return s.tables[hash%shardCount].Load().find(tagOf(hash), key)
 }
 
-// all gives each entry, in no order, and perhaps twice where it has several
-// keys. Each shard is seen as it is when its turn comes.
+// put has a key lead to an entry, whatever it led to before.
+func (s *shards) put(hash uint64, key string, by By, e *Entry, inPlace bool) {
+	shard := &s.tables[hash%shardCount]
+	before := shard.Load().size() // it may change in place
+	after := shard.Load().with(slot{key: key, entry: e, tag: tagOf(hash), by: by}, inPlace)
+	shard.Store(after)
+	s.count.Add(int64(after.size() - before))
+}
+
+// delete takes out a key, which must be there.
+func (s *shards) delete(hash uint64, key string, inPlace bool) {
+	shard := &s.tables[hash%shardCount]
+	shard.Store(shard.Load().without(tagOf(hash), key, inPlace))
+	s.count.Add(-1)
+}
+
+func (t *table) size() int {
+	if t == nil {
+		return 0
+	}
+	return t.used
+}
+
+// all gives each slot's entry, in no order. Each shard is seen as it is when its
+// turn comes.
 func (s *shards) all(yield func(*Entry) bool) {
 	for i := range s.tables {
 		t := s.tables[i].Load()
 		if t == nil {
 			continue
 		}
-		for _, e := range t.entries {
-			if e != nil && !yield(e) {
+		for _, s := range t.slots {
+			if s.entry != nil && !yield(s.entry) {
 				return
 			}
 		}

@@ -70,8 +70,7 @@ func (s *Service) Add(ctx context.Context, domain tenancy.Domain, change Change,
 	cleanup, cancel := detach(ctx)
 	defer cancel()
 	if err != nil {
-		s.abandon(cleanup, h, err)
-		return nil, err
+		return s.abandon(cleanup, h, err)
 	}
 	if err := h.end(cleanup, opDone, nil); err != nil {
 		// The instance is there; whoever meets the operation sees that by its document.
@@ -82,37 +81,35 @@ func (s *Service) Add(ctx context.Context, domain tenancy.Domain, change Change,
 
 // make does the steps of an add that have effects.
 func (s *Service) make(ctx context.Context, h *held, db *couch.Cluster, domain tenancy.Domain, change Change, progress Progress) (*tenancy.Instance, error) {
-	if err := s.claim(ctx, h.op); err != nil {
+	op := h.operation()
+	if err := h.fenced(ctx, func(ctx context.Context) error { return s.claim(ctx, op) }); err != nil {
 		return nil, err
 	}
 	h.step("claims")
 	now := s.now()
 	databases := provision.Databases(provision.Spec{
-		ID: h.op.Instance, Domain: domain.String(), Prefix: h.op.Prefix, Locale: text(change.Locale), Time: now,
+		ID: op.Instance, Domain: domain.String(), Prefix: op.Prefix, Locale: text(change.Locale), Time: now,
 		Email: text(change.Email), PublicName: text(change.PublicName), Phone: text(change.Phone),
 		Timezone: text(change.Timezone), Settings: change.Settings,
 	})
-	if err := s.makeDatabases(ctx, db, databases, progress); err != nil {
+	if err := s.makeDatabases(ctx, h, db, databases, progress); err != nil {
 		return nil, err
 	}
 	h.step("databases")
 	inst := tenancy.NewInstance()
-	inst.Set("_id", h.op.Instance)
+	inst.Set("_id", op.Instance)
 	inst.Set("domain", domain.String())
-	inst.Set("prefix", h.op.Prefix)
+	inst.Set("prefix", op.Prefix)
 	inst.Set("password_defined", false)
 	inst.Set("indexes_version", provision.IndexesVersion)
-	tenancy.SetOrUnset(inst, "couch_cluster", h.op.Cluster)
+	tenancy.SetOrUnset(inst, "couch_cluster", op.Cluster)
 	inst.Set("register_token", base64.StdEncoding.EncodeToString(s.random(registerTokenSize)))
 	inst.Set("session_secret", base64.StdEncoding.EncodeToString(s.random(sessionSecretSize)))
 	inst.Set("oauth_secret", base64.StdEncoding.EncodeToString(s.random(oauthSecretSize)))
 	inst.Set("cli_secret", base64.StdEncoding.EncodeToString(s.random(oauthSecretSize)))
 	change.apply(inst)
 	progress("record", 0, 1)
-	if err := h.fence(ctx); err != nil {
-		return nil, err
-	}
-	if err := s.save(ctx, inst); err != nil {
+	if err := h.fenced(ctx, func(ctx context.Context) error { return s.save(ctx, inst) }); err != nil {
 		return nil, err
 	}
 	h.step("record")
@@ -121,20 +118,22 @@ func (s *Service) make(ctx context.Context, h *held, db *couch.Cluster, domain t
 }
 
 // makeDatabases makes and fills the databases, some at a time.
-func (s *Service) makeDatabases(ctx context.Context, db *couch.Cluster, databases []provision.Database, progress Progress) error {
+func (s *Service) makeDatabases(ctx context.Context, h *held, db *couch.Cluster, databases []provision.Database, progress Progress) error {
 	var done atomic.Int32
 	progress("databases", 0, len(databases))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(s.parallel)
 	for _, d := range databases {
 		group.Go(func() error {
-			if _, err := db.CreateDB(ctx, d.Name); err != nil {
+			err := h.fenced(ctx, func(ctx context.Context) error {
+				_, err := db.CreateDB(ctx, d.Name)
 				return err
+			})
+			if err == nil && len(d.Docs) > 0 {
+				err = h.fenced(ctx, func(ctx context.Context) error { return fill(ctx, db, d) })
 			}
-			if len(d.Docs) > 0 {
-				if err := fill(ctx, db, d); err != nil {
-					return err
-				}
+			if err != nil {
+				return err
 			}
 			progress("databases", int(done.Add(1)), len(databases))
 			return nil
@@ -191,14 +190,14 @@ func (s *Service) checkNames(ctx context.Context, names []tenancy.Domain) error 
 // an add that died are dropped first; any others may be somebody's data.
 func (s *Service) checkOrphans(ctx context.Context, db *couch.Cluster, op Operation) error {
 	for range 2 {
-		found, err := db.ListDBs(ctx, databasePattern(op.Prefix))
+		found, err := databasesOf(ctx, db, op.Prefix)
 		if err != nil {
 			return err
 		}
 		if len(found) == 0 {
 			return nil
 		}
-		if err := s.clearStale(ctx, op.Names[0], op); err != nil {
+		if _, err := s.clearStale(ctx, op.Names[0], op); err != nil {
 			return err
 		}
 	}
@@ -206,21 +205,25 @@ func (s *Service) checkOrphans(ctx context.Context, db *couch.Cluster, op Operat
 }
 
 // abandon takes an add back that failed in this process. Where that fails too,
-// the operation stays in the journal, and the next to meet it undoes it.
-func (s *Service) abandon(ctx context.Context, h *held, cause error) {
-	if err := h.fence(ctx); err != nil {
-		_ = h.end(ctx, opFailed, cause)
-		return
-	}
-	err := s.dropAdded(ctx, &h.op)
-	if err == nil {
+// the operation stays in the journal, and the next to meet it undoes it. Where the
+// document is there after all, and only the answer was lost, the add is done.
+func (s *Service) abandon(ctx context.Context, h *held, cause error) (*tenancy.Instance, error) {
+	inst, err := s.dropAdded(ctx, h)
+	switch {
+	case err != nil:
+		s.log.Error("taking a failed add back", zap.String("domain", h.operation().Domain), zap.Error(err))
+		err = h.end(ctx, opFailed, fmt.Errorf("%w; and taking it back: %w", cause, err))
+	case inst != nil:
+		s.dir.Apply(inst)
+		cause = nil
+		err = h.end(ctx, opDone, nil)
+	default:
 		err = h.end(ctx, opUndone, cause)
-	} else {
-		_ = h.end(ctx, opFailed, fmt.Errorf("%w; and taking it back: %w", cause, err))
 	}
 	if err != nil {
-		s.log.Error("taking a failed add back", zap.String("domain", h.op.Domain), zap.Error(err))
+		s.log.Warn("writing the end of an operation", zap.String("operation", h.operation().ID), zap.Error(err))
 	}
+	return inst, cause
 }
 
 // undoAdd takes an add back that another front door did not finish.
@@ -230,38 +233,59 @@ func (s *Service) undoAdd(ctx context.Context, prior *Operation) error {
 		return err
 	}
 	s.log.Info("undoing an unfinished add", zap.String("domain", prior.Domain), zap.String("node", prior.Node))
-	err = s.dropAdded(ctx, &h.op)
+	inst, err := s.dropAdded(ctx, h)
 	cleanup, cancel := detach(ctx)
 	defer cancel()
 	if err != nil {
 		return errors.Join(err, h.end(cleanup, opFailed, err))
 	}
+	if inst != nil { // its last write came late, but came
+		return errors.Join(tenancy.Existsf("%s: %s", tenancy.ErrExists, inst.Domain()), h.end(cleanup, opDone, nil))
+	}
 	return h.end(cleanup, opUndone, nil)
 }
 
 // dropAdded removes what an add has made: the databases, then the claims. An
-// add whose document is there has made an instance, and is left alone.
-func (s *Service) dropAdded(ctx context.Context, op *Operation) error {
+// add whose document is there has made an instance, which it returns.
+func (s *Service) dropAdded(ctx context.Context, h *held) (*tenancy.Instance, error) {
+	op := h.operation()
 	inst, err := s.byID(ctx, op.Instance)
 	if err == nil {
-		return tenancy.Existsf("%s: %s", tenancy.ErrExists, inst.Domain())
+		return inst, nil
 	}
 	if !errors.Is(err, couch.ErrNotFound) {
-		return err
+		return nil, err
 	}
 	claims, err := s.claims(ctx, op.Names[:1])
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// Only the owner of the domain has made databases with its prefix.
 	if c, ok := claims[op.Names[0]]; ok && c.Operation == op.ID {
-		db, err := s.clusters.Of(op.Cluster)
-		if err != nil {
-			return err
-		}
-		if err := s.dropDatabases(ctx, db, op.Prefix, nil); err != nil {
-			return err
+		if err := s.dropUnowned(ctx, h, op); err != nil {
+			return nil, err
 		}
 	}
-	return s.unclaim(ctx, op.Names, func(c Claim) bool { return c.Operation == op.ID })
+	return nil, h.fenced(ctx, func(ctx context.Context) error {
+		return s.unclaim(ctx, op.Names, func(c Claim) bool { return c.Operation == op.ID })
+	})
+}
+
+// dropUnowned drops the databases of an add, unless an instance has them: a stack
+// knows no claims, and may have made the same domain at the same time.
+func (s *Service) dropUnowned(ctx context.Context, h *held, op Operation) error {
+	found, err := s.byNames(ctx, []string{op.Domain})
+	if err != nil {
+		return err
+	}
+	for _, inst := range found {
+		if inst.Prefix() == op.Prefix && inst.Cluster() == op.Cluster {
+			return nil
+		}
+	}
+	db, err := s.clusters.Of(op.Cluster)
+	if err != nil {
+		return err
+	}
+	return s.dropDatabases(ctx, h, db, op.Prefix, nil)
 }

@@ -42,21 +42,17 @@ func (s *Service) claim(ctx context.Context, op Operation) error {
 		if refused, err = s.writeClaims(ctx, op, pending); err != nil {
 			break
 		}
-		if len(refused) == 0 {
+		if len(refused) > 0 {
+			if pending, err = s.clearAll(ctx, refused, op); err != nil {
+				break
+			}
+		}
+		if len(refused) == 0 || len(pending) == 0 {
 			if err = s.confirm(ctx, op); err == nil {
 				return nil
 			}
 			break
 		}
-		for _, key := range refused {
-			if err = s.clearStale(ctx, key, op); err != nil {
-				break
-			}
-		}
-		if err != nil {
-			break
-		}
-		pending = refused
 	}
 	if err == nil {
 		err = tenancy.Conflictf("the names of %s are being claimed by others", op.Domain)
@@ -69,6 +65,21 @@ func (s *Service) claim(ctx context.Context, op Operation) error {
 	return err
 }
 
+// clearAll clears claims out of the way of op, and tells which names are to be
+// claimed again: all but those that are its own by now.
+func (s *Service) clearAll(ctx context.Context, keys []string, op Operation) (again []string, err error) {
+	for _, key := range keys {
+		own, err := s.clearStale(ctx, key, op)
+		if err != nil {
+			return nil, err
+		}
+		if !own {
+			again = append(again, key)
+		}
+	}
+	return again, nil
+}
+
 // writeClaims writes the claims in one request and tells which were refused.
 func (s *Service) writeClaims(ctx context.Context, op Operation, keys []string) (refused []string, err error) {
 	docs := make([]any, len(keys))
@@ -79,6 +90,13 @@ func (s *Service) writeClaims(ctx context.Context, op Operation, keys []string) 
 		}
 	}
 	results, err := s.global.Bulk(ctx, provision.ClaimsDB, docs)
+	if errors.Is(err, couch.ErrNotFound) { // no such database: somebody dropped it
+		s.Forget()
+		if err := s.Ensure(ctx); err != nil {
+			return nil, err
+		}
+		results, err = s.global.Bulk(ctx, provision.ClaimsDB, docs)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -157,59 +175,85 @@ func (s *Service) unclaim(ctx context.Context, keys []string, pick func(Claim) b
 	return nil
 }
 
-// clearStale looks at a claim that is in the way of op. It is our own, or that
-// of an instance, or that of somebody at work: the last two are errors. Else a
-// front door died: what it left is finished or undone, and the claim removed.
-func (s *Service) clearStale(ctx context.Context, key string, op Operation) error {
+// clearStale looks at a claim that is in the way of op. One of the same instance
+// becomes op's: own. One of another instance that has the name, or of somebody at
+// work, is an error. Else a front door died: what it left is finished or undone,
+// and the claim removed.
+func (s *Service) clearStale(ctx context.Context, key string, op Operation) (own bool, err error) {
 	claims, err := s.claims(ctx, []string{key})
 	if err != nil {
-		return err
+		return false, err
 	}
 	c, ok := claims[key]
-	if !ok || c.Operation == op.ID {
-		return nil
+	if !ok {
+		return false, nil
 	}
-	if c.Instance == op.Instance { // a modify gets back a name of its own
+	if c.Instance == op.Instance {
 		return s.takeClaim(ctx, c, op)
 	}
 	inst, err := s.byID(ctx, c.Instance)
-	if err == nil && owns(inst, key) {
-		return tenancy.Existsf("%s: %s belongs to %s", tenancy.ErrExists, key, inst.Domain())
-	}
 	if err != nil && !errors.Is(err, couch.ErrNotFound) {
-		return err
+		return false, err
+	}
+	exists := err == nil
+	if exists && owns(inst, key) {
+		return false, tenancy.Existsf("%s: %s belongs to %s", tenancy.ErrExists, key, inst.Domain())
 	}
 	for _, id := range []string{c.Operation, opID("destroy", c.Instance)} {
-		prior, err := s.operation(ctx, id)
-		if err != nil {
-			return err
-		}
-		if prior == nil || prior.finished() {
-			continue
-		}
-		if prior.live(s.now()) {
-			return tenancy.Conflictf("%s is at present part of the %s of %s, on %s; try again when that has ended", key, prior.Verb, prior.Domain, prior.Node)
-		}
-		switch prior.Verb {
-		case "add":
-			err = s.undoAdd(ctx, prior)
-		case "destroy":
-			_, err = s.finishDestroy(ctx, prior, nil)
-		default:
-			err = s.closeModify(ctx, prior)
-		}
-		if err != nil {
-			return err
+		if err := s.settle(ctx, key, id, exists); err != nil {
+			return false, err
 		}
 	}
-	return s.unclaim(ctx, []string{key}, func(now Claim) bool { return now.Rev == c.Rev })
+	return false, s.unclaim(ctx, []string{key}, func(now Claim) bool { return now.Rev == c.Rev })
 }
 
-// takeClaim makes an existing claim one of op's.
-func (s *Service) takeClaim(ctx context.Context, c Claim, op Operation) error {
-	c.Operation, c.Node, c.At, c.Conflicts = op.ID, s.node, s.stamp(), nil
-	_, err := s.global.Put(ctx, provision.ClaimsDB, c.ID, c)
+// settle ends an operation whose front door has died, so that it can no longer
+// want the name key. exists tells whether its instance is there: then no database
+// of it may be touched for the sake of a name that it does not have.
+func (s *Service) settle(ctx context.Context, key, id string, exists bool) error {
+	prior, err := s.operation(ctx, id)
+	if err != nil || prior == nil || prior.finished() {
+		return err
+	}
+	if exists && prior.Verb == "destroy" {
+		return nil // whoever asked for it decides how it goes on
+	}
+	if prior.live(s.now()) {
+		return tenancy.Conflictf("%s is at present part of the %s of %s, on %s; try again when that has ended", key, prior.Verb, prior.Domain, prior.Node)
+	}
+	switch {
+	case prior.Verb == "destroy":
+		_, err = s.finishDestroy(ctx, prior, nil)
+	case prior.Verb == "add" && !exists:
+		err = s.undoAdd(ctx, prior)
+	case prior.Verb == "add":
+		err = s.closeOperation(ctx, prior, opDone)
+	default:
+		err = s.closeOperation(ctx, prior, opUndone)
+	}
 	return err
+}
+
+// closeOperation takes an operation over and ends it, so that the front door that
+// had it meets the fence if it lives after all.
+func (s *Service) closeOperation(ctx context.Context, prior *Operation, state string) error {
+	h, err := s.begin(ctx, *prior, prior)
+	if err != nil {
+		return err
+	}
+	cleanup, cancel := detach(ctx)
+	defer cancel()
+	return h.end(cleanup, state, nil)
+}
+
+// takeClaim makes an existing claim one of op's; own is false where it has gone.
+func (s *Service) takeClaim(ctx context.Context, c Claim, op Operation) (own bool, err error) {
+	c.Operation, c.Node, c.At, c.Conflicts = op.ID, s.node, s.stamp(), nil
+	_, err = s.global.Put(ctx, provision.ClaimsDB, c.ID, c)
+	if errors.Is(err, couch.ErrConflict) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // detach is a context for work that has to be done although its caller has gone.

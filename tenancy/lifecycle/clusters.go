@@ -4,9 +4,11 @@ package lifecycle
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/gatehouse-edge/gatehouse/tenancy"
 	"github.com/gatehouse-edge/gatehouse/tenancy/couch"
@@ -21,24 +23,43 @@ type Member struct {
 // Clusters are all of a fleet's clusters by their index, which is the field
 // `couch_cluster` of an instance. Index 0 is the main one: it has the instances'
 // documents, and their databases unless they are elsewhere.
+//
+// It is safe for concurrent use, and can be changed while it is in use.
 type Clusters struct {
-	members map[int]Member
+	members atomic.Pointer[map[int]Member]
 }
 
 // NewClusters makes the set. There has to be a member 0.
 func NewClusters(members map[int]Member) (*Clusters, error) {
-	if members[0].Cluster == nil {
-		return nil, fmt.Errorf("there is no main cluster (index 0)")
+	c := new(Clusters)
+	if err := c.Replace(members); err != nil {
+		return nil, err
 	}
-	return &Clusters{members: members}, nil
+	return c, nil
 }
 
+// Replace makes the set another one from now on. The main cluster has to stay.
+func (c *Clusters) Replace(members map[int]Member) error {
+	before := c.members.Load()
+	switch {
+	case members[0].Cluster == nil:
+		return fmt.Errorf("there is no main cluster (index 0)")
+	case before != nil && (*before)[0].Cluster != members[0].Cluster:
+		return fmt.Errorf("the main cluster (index 0) cannot be replaced")
+	}
+	copied := maps.Clone(members)
+	c.members.Store(&copied)
+	return nil
+}
+
+func (c *Clusters) all() map[int]Member { return *c.members.Load() }
+
 // Main is the cluster with the instances' documents.
-func (c *Clusters) Main() *couch.Cluster { return c.members[0].Cluster }
+func (c *Clusters) Main() *couch.Cluster { return c.all()[0].Cluster }
 
 // Of is the cluster with the databases of an instance.
 func (c *Clusters) Of(index int) (*couch.Cluster, error) {
-	m, ok := c.members[index]
+	m, ok := c.all()[index]
 	if !ok {
 		return nil, tenancy.Unavailablef("cluster %d, which has the instance's databases, is not in this front door's configuration (it has %s)", index, c.indexes())
 	}
@@ -49,13 +70,13 @@ func (c *Clusters) Of(index int) (*couch.Cluster, error) {
 // open ones, by the instance's prefix, which spreads them evenly.
 func (c *Clusters) choose(want int, prefix string) (int, error) {
 	if want >= 0 {
-		if _, ok := c.members[want]; !ok {
+		if _, ok := c.all()[want]; !ok {
 			return 0, &tenancy.FieldError{Field: "CouchCluster", Problem: "is not a configured cluster", Allowed: "-1, " + c.indexes()}
 		}
 		return want, nil
 	}
 	var open []int
-	for index, m := range c.members {
+	for index, m := range c.all() {
 		if !m.Closed {
 			open = append(open, index)
 		}
@@ -70,7 +91,7 @@ func (c *Clusters) choose(want int, prefix string) (int, error) {
 
 func (c *Clusters) indexes() string {
 	var all []int
-	for index := range c.members {
+	for index := range c.all() {
 		all = append(all, index)
 	}
 	slices.Sort(all)

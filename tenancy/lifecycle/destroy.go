@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"go.uber.org/zap"
@@ -58,23 +59,30 @@ func (s *Service) Destroy(ctx context.Context, domain string, progress Progress)
 	}
 	if db, err := s.clusters.Of(op.Cluster); err != nil {
 		return err
-	} else if found, err := db.ListDBs(ctx, databasePattern(op.Prefix)); err != nil {
+	} else if found, err := databasesOf(ctx, db, op.Prefix); err != nil {
 		return err
 	} else {
 		op.Databases = len(found)
 	}
 	started, err := s.finishDestroy(ctx, &op, progress)
-	if !started && errors.Is(err, couch.ErrConflict) {
+	if !started && errors.Is(err, tenancy.ErrConflict) {
 		return tenancy.Conflictf("The deletion has already been requested a moment ago")
 	}
 	return err
 }
 
-// databasePattern is how the names of an instance's databases begin. A server
-// that leaves the slash out of its list must be understood as well.
-func databasePattern(prefix string) string {
-	p := provision.DatabasePrefix(prefix)
-	return p[:len(p)-1]
+// databasesOf are the names of an instance's databases.
+func databasesOf(ctx context.Context, db *couch.Cluster, prefix string) ([]string, error) {
+	slash := provision.DatabasePrefix(prefix)
+	found, err := db.ListDBs(ctx, strings.TrimSuffix(slash, "/"))
+	if err != nil {
+		return nil, err
+	}
+	// A server may leave the slash out of its list. Where it does not, names that
+	// only begin alike are those of another instance: prefixes of old stacks are domains.
+	return slices.DeleteFunc(found, func(name string) bool {
+		return strings.Contains(name, "/") && !strings.HasPrefix(name, slash)
+	}), nil
 }
 
 // resumeGone finishes a destroy that had got as far as the document, so that
@@ -129,40 +137,45 @@ func (s *Service) finishDestroy(ctx context.Context, op *Operation, progress Pro
 		}
 		return true, err
 	}
-	return true, h.end(cleanup, opDone, nil)
+	if err := h.end(cleanup, opDone, nil); err != nil {
+		// The instance is gone, and its claims with it: there is nothing to do again.
+		s.log.Warn("writing the end of an operation", zap.String("operation", op.ID), zap.Error(err))
+	}
+	return true, nil
 }
 
 // unmake does the steps of a destroy. Each can be done twice.
 func (s *Service) unmake(ctx context.Context, h *held, progress Progress) error {
-	db, err := s.clusters.Of(h.op.Cluster)
+	op := h.operation()
+	db, err := s.clusters.Of(op.Cluster)
 	if err != nil {
 		return err
 	}
 	progress("flag", 0, 0)
-	_, err = s.edit(ctx, h.op.Instance, func(inst *tenancy.Instance) error {
-		inst.Set("deleting", true)
-		return nil
+	err = h.fenced(ctx, func(ctx context.Context) error {
+		_, err := s.edit(ctx, op.Instance, func(inst *tenancy.Instance) error {
+			inst.Set("deleting", true)
+			return nil
+		})
+		return err
 	})
 	if err != nil && !errors.Is(err, tenancy.ErrNotFound) {
 		return err
 	}
 	h.step("flag")
-	if err := h.fence(ctx); err != nil {
-		return err
-	}
-	if err := s.dropDatabases(ctx, db, h.op.Prefix, progress); err != nil {
+	if err := s.dropDatabases(ctx, h, db, op.Prefix, progress); err != nil {
 		return err
 	}
 	h.step("databases")
-	if err := h.fence(ctx); err != nil {
-		return err
-	}
 	progress("record", 0, 1)
-	if err := s.removeRecord(ctx, h.op.Instance); err != nil {
+	if err := h.fenced(ctx, func(ctx context.Context) error { return s.removeRecord(ctx, op.Instance) }); err != nil {
 		return err
 	}
 	h.step("record")
-	if err := s.unclaim(ctx, h.op.Names, func(c Claim) bool { return c.Instance == h.op.Instance }); err != nil {
+	err = h.fenced(ctx, func(ctx context.Context) error {
+		return s.unclaim(ctx, op.Names, func(c Claim) bool { return c.Instance == op.Instance })
+	})
+	if err != nil {
 		return err
 	}
 	h.step("claims")
@@ -170,13 +183,21 @@ func (s *Service) unmake(ctx context.Context, h *held, progress Progress) error 
 	return nil
 }
 
+// reserved are beginnings of databases that belong to no instance, whatever a
+// broken record says its prefix is.
+var reserved = []string{"", "global", "gatehouse", "secrets"}
+
 // dropDatabases drops the databases of every known doctype, and whatever else
 // the list shows under the prefix: a list may lag, or leave some out.
-func (s *Service) dropDatabases(ctx context.Context, db *couch.Cluster, prefix string, progress Progress) error {
+func (s *Service) dropDatabases(ctx context.Context, h *held, db *couch.Cluster, prefix string, progress Progress) error {
 	if progress == nil {
 		progress = func(string, int, int) {}
 	}
-	found, err := db.ListDBs(ctx, provision.DatabasePrefix(prefix))
+	slash := provision.DatabasePrefix(prefix)
+	if slices.Contains(reserved, strings.TrimSuffix(slash, "/")) {
+		return tenancy.Conflictf("the record says that the instance's databases begin with %q, which are not an instance's; they are left alone", slash)
+	}
+	found, err := db.ListDBs(ctx, slash)
 	if err != nil {
 		return err
 	}
@@ -191,7 +212,11 @@ func (s *Service) dropDatabases(ctx context.Context, db *couch.Cluster, prefix s
 	group.SetLimit(s.parallel)
 	for _, name := range found {
 		group.Go(func() error {
-			if _, err := db.DestroyDB(ctx, name); err != nil {
+			err := h.fenced(ctx, func(ctx context.Context) error {
+				_, err := db.DestroyDB(ctx, name)
+				return err
+			})
+			if err != nil {
 				return err
 			}
 			progress("databases", int(done.Add(1)), len(found))
@@ -233,32 +258,44 @@ func (s *Service) free(ctx context.Context, inst *tenancy.Instance) (*tenancy.In
 	if prior != nil && prior.live(s.now()) {
 		return nil, tenancy.Conflictf("the deletion is under way on %s", prior.Node)
 	}
-	incomplete := false
-	if prior != nil && !prior.finished() {
-		db, err := s.clusters.Of(prior.Cluster)
-		if err != nil {
-			return nil, err
-		}
-		found, err := db.ListDBs(ctx, databasePattern(prior.Prefix))
-		if err != nil {
-			return nil, err
-		}
-		incomplete = len(found) < prior.Databases
-		h, err := s.begin(ctx, *prior, prior)
-		if err != nil {
-			return nil, err
-		}
-		defer func() {
-			cleanup, cancel := detach(ctx)
-			defer cancel()
-			if err := h.end(cleanup, opUndone, nil); err != nil {
-				s.log.Warn("writing the end of an operation", zap.String("operation", prior.ID), zap.Error(err))
-			}
-		}()
+	if prior == nil || prior.finished() { // a stack's flag
+		return s.unflag(ctx, inst, 1)
+	}
+	h, err := s.begin(ctx, *prior, prior)
+	if err != nil {
+		return nil, err
+	}
+	var freed *tenancy.Instance
+	err = h.fenced(ctx, func(ctx context.Context) (err error) {
+		freed, err = s.unflag(ctx, inst, prior.Databases)
+		return err
+	})
+	cleanup, cancel := detach(ctx)
+	defer cancel()
+	state := opUndone
+	if err != nil {
+		state = opFailed // so that it can be freed, or resumed, as before
+	}
+	if e := h.end(cleanup, state, err); e != nil {
+		s.log.Warn("writing the end of an operation", zap.String("operation", prior.ID), zap.Error(e))
+	}
+	return freed, err
+}
+
+// unflag writes what becomes of an instance whose deletion is given up, and that
+// had so many databases before.
+func (s *Service) unflag(ctx context.Context, inst *tenancy.Instance, databases int) (*tenancy.Instance, error) {
+	db, err := s.clusters.Of(inst.Cluster())
+	if err != nil {
+		return nil, err
+	}
+	found, err := databasesOf(ctx, db, inst.Prefix())
+	if err != nil {
+		return nil, err
 	}
 	return s.edit(ctx, inst.ID(), func(inst *tenancy.Instance) error {
 		inst.Unset("deleting")
-		if incomplete {
+		if len(found) < databases {
 			inst.Set("blocked", true)
 			inst.Set("blocking_reason", string(tenancy.ReasonDeletionFailed))
 		}

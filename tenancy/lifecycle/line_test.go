@@ -5,6 +5,7 @@ package lifecycle_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -106,13 +107,15 @@ func newLine(t testing.TB, address, prefix string) *line {
 			l.rename(r.Out)
 		},
 		ModifyResponse: l.unlist,
+		// A client that gives up is part of many tests, and not worth a line of log.
+		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
 	l.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch l.decide(r) {
 		case lose:
 			panic(http.ErrAbortHandler)
 		case loseAnswer:
-			proxy.ServeHTTP(httptest.NewRecorder(), r)
+			proxy.ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithoutCancel(r.Context())))
 			panic(http.ErrAbortHandler)
 		}
 		proxy.ServeHTTP(w, r)

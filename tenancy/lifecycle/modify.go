@@ -32,16 +32,23 @@ func (s *Service) Modify(ctx context.Context, domain string, change Change) (*te
 	if change.Deleting != nil {
 		return s.modifyDeleting(ctx, inst, change)
 	}
+	// The record first: what is refused most often are names, and a refused change
+	// changes nothing.
+	if change.Aliases != nil {
+		inst, err = s.modifyNames(ctx, inst, change)
+	} else {
+		inst, err = s.edit(ctx, inst.ID(), func(inst *tenancy.Instance) error {
+			change.apply(inst)
+			return nil
+		})
+	}
+	if err != nil {
+		return nil, err
+	}
 	if err := s.modifySettings(ctx, inst, change); err != nil {
 		return nil, err
 	}
-	if change.Aliases != nil {
-		return s.modifyNames(ctx, inst, change)
-	}
-	return s.edit(ctx, inst.ID(), func(inst *tenancy.Instance) error {
-		change.apply(inst)
-		return nil
-	})
+	return inst, nil
 }
 
 // modifyDeleting sets or frees the flag, alone.
@@ -62,18 +69,21 @@ func (s *Service) modifyNames(ctx context.Context, inst *tenancy.Instance, chang
 	if err := s.Ensure(ctx); err != nil {
 		return nil, err
 	}
-	var fresh []tenancy.Domain
-	for _, alias := range change.aliases {
-		if !owns(inst, alias.Key()) {
-			fresh = append(fresh, alias)
-		}
+	op := Operation{
+		ID: opID("modify", inst.ID()), Verb: "modify", Domain: inst.Domain(), Names: keys(change.aliases),
+		Instance: inst.ID(), Prefix: inst.Prefix(), Cluster: inst.Cluster(),
 	}
-	if err := s.checkNames(ctx, fresh); err != nil {
+	// One at a time: of two at once, one could give up the claim on a name that the
+	// other has just written into the document.
+	prior, err := s.operation(ctx, op.ID)
+	if err != nil {
 		return nil, err
 	}
-	op := Operation{
-		ID: opID("modify", s.newID()), Verb: "modify", Domain: inst.Domain(), Names: keys(fresh),
-		Instance: inst.ID(), Prefix: inst.Prefix(), Cluster: inst.Cluster(),
+	if prior != nil {
+		if prior.live(s.now()) {
+			return nil, tenancy.Conflictf("the names of %s are being changed on %s; try again when that has ended", inst.Domain(), prior.Node)
+		}
+		op.Rev = prior.Rev
 	}
 	h, err := s.begin(ctx, op, nil)
 	if err != nil {
@@ -85,7 +95,7 @@ func (s *Service) modifyNames(ctx context.Context, inst *tenancy.Instance, chang
 	state := opDone
 	if err != nil {
 		state = opUndone
-		if e := s.unclaim(cleanup, op.Names, func(c Claim) bool { return c.Operation == op.ID }); e != nil {
+		if e := s.giveBack(cleanup, op); e != nil {
 			state = opFailed
 		}
 	}
@@ -95,26 +105,54 @@ func (s *Service) modifyNames(ctx context.Context, inst *tenancy.Instance, chang
 	return changed, err
 }
 
+// giveBack removes the claims of a change of names that has failed, but for those
+// on names that the document has: the answer to its writing may have been lost.
+func (s *Service) giveBack(ctx context.Context, op Operation) error {
+	inst, err := s.byID(ctx, op.Instance)
+	if err != nil && !errors.Is(err, couch.ErrNotFound) {
+		return err
+	}
+	return s.unclaim(ctx, op.Names, func(c Claim) bool {
+		return c.Operation == op.ID && (inst == nil || !owns(inst, c.ID))
+	})
+}
+
+// rename does the steps of a change of names.
 func (s *Service) rename(ctx context.Context, h *held, change Change) (*tenancy.Instance, error) {
-	if len(h.op.Names) > 0 {
-		if err := s.claim(ctx, h.op); err != nil {
+	op := h.operation()
+	// Read again, since only now nobody else changes the names.
+	inst, err := s.byID(ctx, op.Instance)
+	if errors.Is(err, couch.ErrNotFound) {
+		return nil, tenancy.ErrNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	fresh := slices.DeleteFunc(slices.Clone(change.aliases), func(d tenancy.Domain) bool { return owns(inst, d.Key()) })
+	if len(fresh) > 0 {
+		if err := s.checkNames(ctx, fresh); err != nil {
+			return nil, err
+		}
+		op.Names = keys(fresh)
+		if err := h.fenced(ctx, func(ctx context.Context) error { return s.claim(ctx, op) }); err != nil {
 			return nil, err
 		}
 		h.step("claims")
 	}
-	if err := h.fence(ctx); err != nil {
-		return nil, err
-	}
 	var before []string
-	changed, err := s.edit(ctx, h.op.Instance, func(inst *tenancy.Instance) error {
-		before = before[:0]
-		for _, name := range inst.Names() {
-			if key, ok := tenancy.HostKey(name); ok {
-				before = append(before, key)
+	var changed *tenancy.Instance
+	err = h.fenced(ctx, func(ctx context.Context) (err error) {
+		changed, err = s.edit(ctx, op.Instance, func(inst *tenancy.Instance) error {
+			before = before[:0]
+			for _, name := range inst.Names() {
+				if key, ok := tenancy.HostKey(name); ok {
+					before = append(before, key)
+				}
 			}
-		}
-		change.apply(inst)
-		return nil
+			change.apply(inst)
+			return nil
+		})
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -122,22 +160,15 @@ func (s *Service) rename(ctx context.Context, h *held, change Change) (*tenancy.
 	h.step("record")
 	gone := slices.DeleteFunc(before, func(key string) bool { return owns(changed, key) })
 	if len(gone) > 0 {
-		if err := s.unclaim(ctx, gone, func(c Claim) bool { return c.Instance == h.op.Instance }); err != nil {
+		err := h.fenced(ctx, func(ctx context.Context) error {
+			return s.unclaim(ctx, gone, func(c Claim) bool { return c.Instance == op.Instance })
+		})
+		if err != nil {
 			// The change is made; a claim too many is cleared by whoever wants the name.
 			s.log.Warn("giving up claims of removed aliases", zap.String("domain", changed.Domain()), zap.Error(err))
 		}
 	}
 	return changed, nil
-}
-
-// closeModify marks a change of names as given up whose front door has died. Its
-// claims are cleared one by one, by those who meet them.
-func (s *Service) closeModify(ctx context.Context, prior *Operation) error {
-	h, err := s.begin(ctx, *prior, prior)
-	if err != nil {
-		return err
-	}
-	return h.end(ctx, opUndone, nil)
 }
 
 // modifySettings changes the document with the owner's settings.

@@ -71,17 +71,19 @@ func (o *Operation) finished() bool { return o.State == opDone || o.State == opU
 // concurrent use.
 type held struct {
 	s    *Service
-	stop context.CancelFunc
+	quit chan struct{}
 	done chan struct{}
 
-	mu   sync.Mutex
-	op   Operation
-	lost bool // another node has taken it over
+	mu    sync.Mutex
+	op    Operation
+	until time.Time // the lease, as the journal has it
+	tried string    // a lease whose writing was not answered, or empty
+	lost  bool      // another node has taken it over
 }
 
 // begin writes a new operation, or takes over prior, one that has failed or
 // whose node has died, and keeps its lease until end. When somebody else was
-// quicker it returns couch.ErrConflict.
+// quicker it returns a tenancy.ErrConflict.
 func (s *Service) begin(ctx context.Context, op Operation, prior *Operation) (*held, error) {
 	if prior != nil {
 		op.Rev, op.Steps = prior.Rev, prior.Steps
@@ -93,32 +95,58 @@ func (s *Service) begin(ctx context.Context, op Operation, prior *Operation) (*h
 		op.Started = s.stamp()
 	}
 	op.State, op.Node, op.Error, op.Ended = opRunning, s.node, "", ""
-	h := &held{s: s, op: op, done: make(chan struct{})}
+	h := &held{s: s, op: op, quit: make(chan struct{}), done: make(chan struct{})}
 	if err := h.write(ctx); err != nil {
+		if errors.Is(err, couch.ErrConflict) {
+			return nil, tenancy.Conflictf("another front door was quicker to begin the %s of %s", op.Verb, op.Domain)
+		}
 		return nil, err
 	}
 	// The renewal outlives a caller that is cancelled, until the work has ended.
-	renewal, stop := context.WithCancel(context.WithoutCancel(ctx))
-	h.stop = stop
-	go h.renew(renewal)
+	go h.renew(context.WithoutCancel(ctx))
 	return h, nil
+}
+
+// operation is a copy, since the renewal writes to the original.
+func (h *held) operation() Operation {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.op
 }
 
 // write puts the operation as it is, with a fresh lease; h.mu may be held by
 // nobody else yet, or by the caller.
 func (h *held) write(ctx context.Context) error {
-	h.op.Lease = h.s.now().Add(h.s.lease).UTC().Format(time.RFC3339Nano)
-	rev, err := h.s.global.Put(ctx, provision.OperationsDB, h.op.ID, h.op)
-	if errors.Is(err, couch.ErrNotFound) { // no such database: somebody dropped it
+	err := h.put(ctx)
+	switch {
+	case errors.Is(err, couch.ErrNotFound): // no such database: somebody dropped it
 		h.s.Forget()
 		if err = h.s.Ensure(ctx); err == nil {
-			rev, err = h.s.global.Put(ctx, provision.OperationsDB, h.op.ID, h.op)
+			err = h.put(ctx)
+		}
+	case errors.Is(err, couch.ErrConflict) && h.tried != "":
+		// Perhaps with our own write, whose answer was lost.
+		now, e := h.s.operation(ctx, h.op.ID)
+		if e == nil && now != nil && now.Node == h.op.Node && now.Lease == h.tried {
+			h.op.Rev = now.Rev
+			err = h.put(ctx)
 		}
 	}
+	return err
+}
+
+func (h *held) put(ctx context.Context) error {
+	until := h.s.now().Add(h.s.lease)
+	op := h.op
+	op.Lease = until.UTC().Format(time.RFC3339Nano)
+	rev, err := h.s.global.Put(ctx, provision.OperationsDB, op.ID, op)
 	if err != nil {
+		if !errors.Is(err, couch.ErrConflict) && !errors.Is(err, couch.ErrNotFound) {
+			h.tried = op.Lease
+		}
 		return err
 	}
-	h.op.Rev = rev
+	h.op.Rev, h.op.Lease, h.until, h.tried = rev, op.Lease, until, ""
 	return nil
 }
 
@@ -129,7 +157,7 @@ func (h *held) renew(ctx context.Context) {
 	defer ticker.Stop()
 	for {
 		select {
-		case <-ctx.Done():
+		case <-h.quit:
 			return
 		case <-ticker.C:
 			h.mu.Lock()
@@ -137,47 +165,60 @@ func (h *held) renew(ctx context.Context) {
 			if errors.Is(err, couch.ErrConflict) {
 				h.lost = true
 			}
+			lost := h.lost
 			h.mu.Unlock()
-			if err != nil && ctx.Err() == nil {
+			if err != nil {
 				h.s.log.Warn("renewing the lease of an operation", zap.String("operation", h.op.ID), zap.Error(err))
+			}
+			if lost {
+				return
 			}
 		}
 	}
 }
 
 // step notes a finished step. The journal has it at the latest with the next
-// renewal; what has to be there before an effect is written by persist.
+// renewal.
 func (h *held) step(name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.op.Steps = append(h.op.Steps, Step{Name: name, At: h.s.stamp(), Node: h.s.node})
 }
 
-// fence fails when this node may no longer be the only one at the operation.
-// It is asked before the steps that no other node must see done twice.
-func (h *held) fence(ctx context.Context) error {
+// fence fails when this node may no longer be the only one at the operation. It
+// is asked before each effect that another node must not meet: a process that was
+// stopped for a while must not go on with what has been undone meanwhile. The
+// context that it returns ends with the lease, so that no request outlasts it.
+func (h *held) fence(ctx context.Context) (context.Context, context.CancelFunc, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.lost {
-		until, err := time.Parse(time.RFC3339Nano, h.op.Lease)
-		if err == nil && h.s.now().Add(h.s.lease/3).Before(until) {
-			return nil
+	if !h.lost && h.until.Sub(h.s.now()) <= h.s.lease/3 {
+		if err := h.write(ctx); errors.Is(err, couch.ErrConflict) {
+			h.lost = true
+		} else if err != nil {
+			return nil, nil, err
 		}
-		err = h.write(ctx)
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, couch.ErrConflict) {
-			return err
-		}
-		h.lost = true
 	}
-	return tenancy.Conflictf("another front door has taken over this %s of %s", h.op.Verb, h.op.Domain)
+	if h.lost {
+		return nil, nil, tenancy.Conflictf("another front door has taken over this %s of %s", h.op.Verb, h.op.Domain)
+	}
+	ctx, cancel := context.WithTimeout(ctx, h.until.Sub(h.s.now()))
+	return ctx, cancel, nil
+}
+
+// fenced does one effect under the fence.
+func (h *held) fenced(ctx context.Context, effect func(ctx context.Context) error) error {
+	ctx, cancel, err := h.fence(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	return effect(ctx)
 }
 
 // end stops the renewal and writes how it ended.
 func (h *held) end(ctx context.Context, state string, cause error) error {
-	h.stop()
+	close(h.quit)
 	<-h.done
 	h.mu.Lock()
 	defer h.mu.Unlock()
