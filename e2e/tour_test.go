@@ -117,6 +117,9 @@ func tourDestroy(t *testing.T, d *door) {
 	if a := d.mustGet("alice.localhost", "/"); a.status != 404 {
 		t.Errorf("after a destroy: %d", a.status)
 	}
+	if _, err := fetch(d.tls(), fmt.Sprintf("https://photos.alice.localhost:%d/", d.https), ""); err == nil {
+		t.Error("after a destroy an app of the instance has got a certificate")
+	}
 	if _, _, code := d.try("instances", "show", "alice.localhost"); code != 3 {
 		t.Errorf("show after a destroy exits with %d", code)
 	}
