@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/go-kivik/kivik/v4"
+
+	"github.com/gatehouse-edge/gatehouse/tenancy/internal/feedctx"
 )
 
 // Change is the latest change of one document.
@@ -59,7 +61,7 @@ func (c *Cluster) Changes(ctx context.Context, db string, feed Feed, fn func(Cha
 	ctx = context.WithValue(ctx, feedKey{}, feedLimits{wait: feed.Wait, grace: c.grace})
 	ctx, cancel := c.within(context.WithCancel(ctx))
 	defer cancel()
-	rows := d.Changes(ctx, kivik.Params(params))
+	rows := d.Changes(feedctx.Seal(ctx), kivik.Params(params))
 	defer rows.Close()
 	seen := 0
 	last = feed.Since

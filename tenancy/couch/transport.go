@@ -17,6 +17,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/gatehouse-edge/gatehouse/tenancy/internal/feedctx"
 )
 
 const (
@@ -87,6 +89,9 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	feed, isFeed := req.Context().Value(feedKey{}).(feedLimits)
+	if isFeed {
+		req = req.WithContext(feedctx.Of(req.Context()))
+	}
 	reads := isFeed || readsOnly(req)
 	var last error
 	order := t.order()

@@ -3,8 +3,11 @@
 package directory_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"sync"
@@ -13,6 +16,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-edge/gatehouse/tenancy"
+	"github.com/gatehouse-edge/gatehouse/tenancy/couch"
 	"github.com/gatehouse-edge/gatehouse/tenancy/directory"
 )
 
@@ -44,18 +48,73 @@ func fleet(n int) *directory.Directory {
 	if d := fleets.made[n]; d != nil {
 		return d
 	}
-	docs := make([]*tenancy.Instance, 0, n)
-	for i := range n {
-		docs = append(docs, fleetDoc(i, 1))
-	}
-	d := directory.New(directory.Options{Cluster: newFeed(docs...)})
-	d.Start()
-	<-d.Ready()
+	d := loaded(n, "")
 	if fleets.made == nil {
 		fleets.made = map[int]*directory.Directory{}
 	}
 	fleets.made[n] = d
 	return d
+}
+
+// loaded is a stopped directory that has read n instances; snapshot may be empty.
+func loaded(n int, snapshot string) *directory.Directory {
+	d := directory.New(directory.Options{Cluster: &fleetFeed{n: n}, Snapshot: snapshot, Wait: time.Hour})
+	d.Start()
+	<-d.Ready()
+	if err := d.Stop(context.Background()); err != nil {
+		panic(err)
+	}
+	runtime.GC()
+	return d
+}
+
+// fleetFeed makes its documents when they are read, so that the memory is the
+// directory's alone.
+type fleetFeed struct{ n int }
+
+func (f *fleetFeed) Info(context.Context, string) (couch.Info, error) {
+	return couch.Info{UpdateSeq: strconv.Itoa(f.n), Born: "1"}, nil
+}
+
+func (f *fleetFeed) Changes(ctx context.Context, _ string, ask couch.Feed, fn func(couch.Change) error) (string, bool, error) {
+	at, _ := strconv.Atoi(ask.Since)
+	if at == f.n {
+		<-ctx.Done()
+		return "", false, ctx.Err()
+	}
+	to := min(f.n, at+couch.PageSize)
+	for i := at; i < to; i++ {
+		if err := fn(change(fleetDoc(i, 1))); err != nil {
+			return "", false, err
+		}
+	}
+	return strconv.Itoa(to), to < f.n, nil
+}
+
+// BenchmarkPlainMap is the floor: one look-up in one map that nobody changes,
+// on the machine as it is while the others are measured.
+func BenchmarkPlainMap(b *testing.B) {
+	for _, n := range []int{1_000, 100_000, 1_000_000} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			entries, m := make([]directory.Entry, n), make(map[string]*directory.Entry, n)
+			for i := range n {
+				m[fleetName(i)] = &entries[i]
+			}
+			hosts := fleetHosts(n, "")
+			runtime.GC()
+			var next atomic.Uint32
+			b.ResetTimer()
+			b.RunParallel(func(pb *testing.PB) {
+				i := next.Add(1) * 7001
+				for pb.Next() {
+					i++
+					if m[hosts[i&(1<<16-1)]] == nil {
+						b.Error("the wrong answer")
+					}
+				}
+			})
+		})
+	}
 }
 
 func fleetHosts(n int, prefix string) []string {
@@ -75,6 +134,7 @@ func BenchmarkResolve(b *testing.B) {
 				d, hosts := fleet(n), fleetHosts(n, c.prefix)
 				b.ReportAllocs()
 				var next atomic.Uint32
+				b.ResetTimer()
 				b.RunParallel(func(pb *testing.PB) {
 					i := next.Add(1) * 7001
 					for pb.Next() {
@@ -167,13 +227,51 @@ func BenchmarkMemory(b *testing.B) {
 	const n = 200_000
 	for b.Loop() {
 		before := heap()
-		d := directory.New(directory.Options{})
-		for i := range n {
-			d.Apply(fleetDoc(i, 1))
-		}
+		d := loaded(n, "")
 		b.ReportMetric(float64(heap()-before)/n, "B/host")
 		runtime.KeepAlive(d)
 	}
+}
+
+// BenchmarkSnapshot writes and reads the file of a million instances. Writing is
+// measured as stopping; reading as the time from Start until it is ready, with a
+// store that does not answer.
+func BenchmarkSnapshot(b *testing.B) {
+	const n = 1_000_000
+	path := filepath.Join(b.TempDir(), "directory")
+	loaded(n, path)
+	stat, err := os.Stat(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	down := newFeed()
+	down.err = errDown
+	b.Run("load", func(b *testing.B) {
+		for b.Loop() {
+			d := directory.New(directory.Options{Cluster: down, Snapshot: path})
+			d.Start()
+			<-d.Ready()
+			b.StopTimer()
+			if err := d.Stop(context.Background()); err != nil || d.Len() != n {
+				b.Fatal(err, d.Len())
+			}
+			b.StartTimer()
+		}
+		b.ReportMetric(float64(stat.Size())/n, "file-B/host")
+	})
+	b.Run("save", func(b *testing.B) {
+		for b.Loop() {
+			b.StopTimer()
+			d := directory.New(directory.Options{Cluster: down, Snapshot: path})
+			d.Start()
+			<-d.Ready()
+			d.Apply(fleetDoc(0, 2))
+			b.StartTimer()
+			if err := d.Stop(context.Background()); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }
 
 func heap() int64 {

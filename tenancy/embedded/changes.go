@@ -13,6 +13,8 @@ import (
 
 	kivik "github.com/go-kivik/kivik/v4"
 	"github.com/go-kivik/kivik/v4/driver"
+
+	"github.com/gatehouse-edge/gatehouse/tenancy/internal/feedctx"
 )
 
 // maxWait is CouchDB's changes_timeout, the default and the limit of how long a
@@ -91,7 +93,7 @@ func (d *db) Changes(ctx context.Context, options driver.Options) (driver.Change
 		return nil, err
 	}
 	f := &feed{db: d, query: query}
-	f.ctx, f.cancel = context.WithCancel(ctx)
+	f.ctx, f.cancel = context.WithCancel(feedctx.Of(ctx))
 	if query.longpoll {
 		f.deadline = time.Now().Add(query.wait)
 	}

@@ -183,3 +183,17 @@ func (l *line) unlist(resp *http.Response) error {
 	resp.Header.Del("Transfer-Encoding")
 	return nil
 }
+
+// loseRenewals loses the answer to the second write of an operation, once.
+func loseRenewals(losses *int) func(n int, r *http.Request) verdict {
+	writes := 0
+	return func(_ int, r *http.Request) verdict {
+		if r.Method == http.MethodPut && strings.HasPrefix(r.URL.Path, "/gatehouse/operations/") {
+			if writes++; writes == 2 {
+				*losses++
+				return loseAnswer
+			}
+		}
+		return pass
+	}
+}
