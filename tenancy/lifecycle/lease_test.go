@@ -21,6 +21,16 @@ func (f *fleet) bubbled(t testing.TB) *door {
 	return d
 }
 
+// single opens a front door that does one thing after the other, so that what stops
+// it stops all of it.
+func (f *fleet) single(t testing.TB) *door {
+	t.Helper()
+	o, d := f.options(t)
+	o.Parallel = 1
+	d.Service = lifecycle.New(o)
+	return d
+}
+
 // TestLeaseRenewed: an operation that takes ten leases is not taken over.
 func TestLeaseRenewed(t *testing.T) {
 	t.Parallel()
@@ -67,7 +77,7 @@ func TestLeaseLost(t *testing.T) {
 		done int
 	}{{"databases", 0}, {"databases", 1}, {"databases", 16}, {"record", 0}} {
 		f := embeddedFleet(t)
-		d, other := f.door(t), f.door(t)
+		d, other := f.single(t), f.door(t)
 		var winner *tenancy.Instance
 		_, err := d.Add(t.Context(), domain(t, "alice.example.com"), lifecycle.Change{}, func(step string, done, _ int) {
 			if step == at.step && done == at.done && winner == nil {
@@ -92,7 +102,7 @@ func TestDestroyLeaseLost(t *testing.T) {
 		done int
 	}{{"flag", 0}, {"databases", 0}, {"databases", 1}, {"databases", 16}, {"record", 0}} {
 		f := embeddedFleet(t)
-		d, other := f.door(t), f.door(t)
+		d, other := f.single(t), f.door(t)
 		d.add(t, "alice.example.com", lifecycle.Change{})
 		var winner *tenancy.Instance
 		err := d.Destroy(t.Context(), "alice.example.com", func(step string, done, _ int) {

@@ -5,6 +5,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"time"
 
@@ -58,6 +59,32 @@ func (s *suite) receive(done <-chan answer, limit time.Duration, what string) an
 const soon = 10 * time.Second
 
 var waitingTests = []test{
+	{"a feed that is cancelled while it is read", func(s *suite) {
+		db := s.db("docs")
+		var docs []any
+		for i := range 200 {
+			docs = append(docs, map[string]any{"_id": fmt.Sprintf("d%03d", i)})
+		}
+		if _, err := s.Cluster.Bulk(s.ctx, db, docs); err != nil {
+			s.Fatal(err)
+		}
+		// Whatever the moment, it ends well, or with the context's error: never
+		// with a change that has lost its document.
+		for round := range 20 {
+			ctx, cancel := context.WithCancel(s.ctx)
+			_, _, err := s.Cluster.Changes(ctx, db, couch.Feed{}, func(c couch.Change) error {
+				if c.ID == fmt.Sprintf("d%03d", round*7) {
+					go cancel()
+				}
+				s.whole(c)
+				return nil
+			})
+			cancel()
+			if err != nil && !errors.Is(err, context.Canceled) {
+				s.Fatal(err)
+			}
+		}
+	}},
 	{"what is there is answered at once", func(s *suite) {
 		db := s.db("docs")
 		s.put(db, "a", `{}`)
