@@ -18,7 +18,7 @@ import (
 // Pauses between attempts: full jitter below a bound that doubles.
 const (
 	firstPause = 100 * time.Millisecond
-	lastPause  = 30 * time.Second
+	lastPause  = 10 * time.Second
 	// hastyPause follows an empty answer that came without any wait, of a server
 	// or proxy that does not know longpoll.
 	hastyPause = 250 * time.Millisecond
