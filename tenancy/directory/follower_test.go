@@ -170,7 +170,7 @@ func TestBackOff(t *testing.T) {
 		}})
 		elapse(5 * time.Minute)
 		ms := time.Millisecond
-		want := []time.Duration{0, 50 * ms, 150 * ms, 350 * ms, 750 * ms, 1550 * ms, 3150 * ms, 6350 * ms, 12750 * ms, 25550 * ms, 40550 * ms, 55550 * ms}
+		want := []time.Duration{0, 50 * ms, 150 * ms, 350 * ms, 750 * ms, 1550 * ms, 3150 * ms, 6350 * ms, 11350 * ms, 16350 * ms, 21350 * ms}
 		if !slices.Equal(tries[:len(want)], want) {
 			t.Errorf("tries at %v, want %v", tries, want)
 		}
