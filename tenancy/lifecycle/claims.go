@@ -191,6 +191,18 @@ func (s *Service) clearStale(ctx context.Context, key string, op Operation) (own
 	if c.Instance == op.Instance {
 		return s.takeClaim(ctx, c, op)
 	}
+	// The journal before the record: an operation that has ended by then has written
+	// its record, or removed it, while one that is read later may end in between.
+	var open []*Operation
+	for _, id := range []string{c.Operation, opID("destroy", c.Instance)} {
+		prior, err := s.operation(ctx, id)
+		if err != nil {
+			return false, err
+		}
+		if prior != nil && !prior.finished() {
+			open = append(open, prior)
+		}
+	}
 	inst, err := s.byID(ctx, c.Instance)
 	if err != nil && !errors.Is(err, couch.ErrNotFound) {
 		return false, err
@@ -199,8 +211,8 @@ func (s *Service) clearStale(ctx context.Context, key string, op Operation) (own
 	if exists && owns(inst, key) {
 		return false, tenancy.Existsf("%s: %s belongs to %s", tenancy.ErrExists, key, inst.Domain())
 	}
-	for _, id := range []string{c.Operation, opID("destroy", c.Instance)} {
-		if err := s.settle(ctx, key, id, exists); err != nil {
+	for _, prior := range open {
+		if err := s.settle(ctx, key, prior, exists); err != nil {
 			return false, err
 		}
 	}
@@ -210,11 +222,7 @@ func (s *Service) clearStale(ctx context.Context, key string, op Operation) (own
 // settle ends an operation whose front door has died, so that it can no longer
 // want the name key. exists tells whether its instance is there: then no database
 // of it may be touched for the sake of a name that it does not have.
-func (s *Service) settle(ctx context.Context, key, id string, exists bool) error {
-	prior, err := s.operation(ctx, id)
-	if err != nil || prior == nil || prior.finished() {
-		return err
-	}
+func (s *Service) settle(ctx context.Context, key string, prior *Operation, exists bool) (err error) {
 	if exists && prior.Verb == "destroy" {
 		return nil // whoever asked for it decides how it goes on
 	}

@@ -159,14 +159,19 @@ func (s *Service) unmake(ctx context.Context, h *held, progress Progress) error 
 		})
 		return err
 	})
-	if err != nil && !errors.Is(err, tenancy.ErrNotFound) {
+	switch {
+	case errors.Is(err, tenancy.ErrNotFound):
+		// The databases went before the record did. Those that are there now have the
+		// same names, but are those of an instance that was made since.
+	case err != nil:
 		return err
+	default:
+		h.step("flag")
+		if err := s.dropDatabases(ctx, h, db, op.Prefix, progress); err != nil {
+			return err
+		}
+		h.step("databases")
 	}
-	h.step("flag")
-	if err := s.dropDatabases(ctx, h, db, op.Prefix, progress); err != nil {
-		return err
-	}
-	h.step("databases")
 	progress("record", 0, 1)
 	if err := h.fenced(ctx, func(ctx context.Context) error { return s.removeRecord(ctx, op.Instance) }); err != nil {
 		return err

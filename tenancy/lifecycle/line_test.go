@@ -26,6 +26,7 @@ import (
 type line struct {
 	prefix string
 	server *httptest.Server
+	hollow *hollow
 
 	mu       sync.Mutex
 	requests int
@@ -83,23 +84,23 @@ func couchFleet(t testing.TB) *fleet {
 
 func serverFleet(t testing.TB, store testkit.NamedStore, address string, credentials func() (string, string)) *fleet {
 	t.Helper()
-	f := &fleet{kind: store.Kind, clock: newClock(), peers: new(peers)}
+	f := &fleet{kind: store.Kind, clock: newClock(), peers: new(peers), hollow: new(hollow)}
 	f.line = func(t testing.TB) (*couch.Cluster, *line) {
-		l := newLine(t, address, store.Prefix)
+		l := newLine(t, address, store.Prefix, f.hollow)
 		return testkit.Cluster(t, couch.Config{URLs: []string{l.server.URL}, Credentials: credentials}), l
 	}
 	f.store, _ = f.line(t)
 	return f
 }
 
-func newLine(t testing.TB, address, prefix string) *line {
+func newLine(t testing.TB, address, prefix string, hollow *hollow) *line {
 	t.Helper()
 	target, err := url.Parse(address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	transport := &http.Transport{MaxIdleConnsPerHost: 16}
-	l := &line{prefix: prefix}
+	l := &line{prefix: prefix, hollow: hollow}
 	proxy := &httputil.ReverseProxy{
 		Transport: transport,
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -118,7 +119,9 @@ func newLine(t testing.TB, address, prefix string) *line {
 			proxy.ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithoutCancel(r.Context())))
 			panic(http.ErrAbortHandler)
 		}
-		proxy.ServeHTTP(w, r)
+		if !l.hollow.serve(w, r) {
+			proxy.ServeHTTP(w, r)
+		}
 	}))
 	t.Cleanup(func() {
 		l.server.Close()
@@ -167,11 +170,14 @@ func (l *line) unlist(resp *http.Response) error {
 	if err := json.NewDecoder(resp.Body).Decode(&all); err != nil {
 		return err
 	}
-	own := []string{}
+	own := l.hollow.list()
 	for _, name := range all {
 		if rest, ok := strings.CutPrefix(name, l.prefix); ok {
 			own = append(own, rest)
 		}
+	}
+	if own == nil {
+		own = []string{}
 	}
 	raw, err := json.Marshal(own)
 	if err != nil {

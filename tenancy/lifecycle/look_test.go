@@ -105,9 +105,9 @@ func (f *fleet) databases(t testing.TB) []string {
 	return out
 }
 
-// whole checks that the store has exactly these instances: their records, their
-// databases with the first documents, their claims, and nothing else.
-func (f *fleet) whole(t testing.TB, names ...string) {
+// named checks that the store has exactly these instances' records, and their claims,
+// and gives the records by domain.
+func (f *fleet) named(t testing.TB, names ...string) map[string]*tenancy.Instance {
 	t.Helper()
 	records, claims := f.records(t), f.claims(t)
 	found := map[string]*tenancy.Instance{}
@@ -131,7 +131,14 @@ func (f *fleet) whole(t testing.TB, names ...string) {
 	if owned != len(claims) {
 		t.Errorf("there are %d claims for %d names: %v", len(claims), owned, claims)
 	}
-	want := 0
+	return found
+}
+
+// whole checks that the store has exactly these instances: their records, their
+// claims, their databases with the first documents, and nothing else.
+func (f *fleet) whole(t testing.TB, names ...string) {
+	t.Helper()
+	found, want := f.named(t, names...), 0
 	for _, name := range names {
 		inst := found[name]
 		if inst == nil {

@@ -44,8 +44,9 @@ type fleet struct {
 	peers *peers
 	store *couch.Cluster // to look at, past all faults
 	// line opens a client of a front door's own. Its faults are nil for the embedded store.
-	line  func(t testing.TB) (*couch.Cluster, *line)
-	count int
+	line   func(t testing.TB) (*couch.Cluster, *line)
+	hollow *hollow // nil for the embedded store
+	count  int
 }
 
 // door is one front door of a fleet.

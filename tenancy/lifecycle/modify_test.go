@@ -275,6 +275,7 @@ func TestCrashOfModify(t *testing.T) {
 	eachServer(t, func(t *testing.T, f *fleet) {
 		heir := f.door(t)
 		heir.add(t, "alice.example.com", lifecycle.Change{})
+		heir.add(t, "bob.example.com", lifecycle.Change{})
 		for n := 0; ; n++ {
 			before, after := []string{"a1.example.com", "a2.example.com"}, []string{"a2.example.com", "a3.example.com"}
 			if _, err := heir.Modify(t.Context(), "alice.example.com", lifecycle.Change{Aliases: &before}); err != nil {
@@ -285,7 +286,6 @@ func TestCrashOfModify(t *testing.T) {
 			_, died := victim.Modify(t.Context(), "alice.example.com", lifecycle.Change{Aliases: &after})
 			f.clock.advance(expiry)
 			// A claim of the dead one is in the way of nobody.
-			bob := heir.add(t, "bob.example.com", lifecycle.Change{})
 			inst, err := heir.Get(t.Context(), "alice.example.com")
 			if err != nil {
 				t.Fatal(err)
@@ -296,17 +296,18 @@ func TestCrashOfModify(t *testing.T) {
 					t.Errorf("dead after %d: %s as another's alias: %v (alice has %q)", n, name, err, inst.Aliases())
 				}
 			}
-			if err := heir.Destroy(t.Context(), bob.Domain(), nil); err != nil {
+			if _, err := heir.Modify(t.Context(), "bob.example.com", lifecycle.Change{Aliases: &[]string{}}); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := heir.Modify(t.Context(), "alice.example.com", lifecycle.Change{Aliases: &after}); err != nil {
 				t.Errorf("dead after %d (%v): %v", n, died, err)
 			}
-			f.whole(t, "alice.example.com")
+			f.named(t, "alice.example.com", "bob.example.com")
 			if t.Failed() {
 				t.Fatalf("the requests were\n%q", victim.line.sent())
 			}
 			if died == nil {
+				f.whole(t, "alice.example.com", "bob.example.com")
 				t.Logf("%s: %d faults", f.kind, n)
 				return
 			}

@@ -187,9 +187,16 @@ func (h *held) step(name string) {
 
 // fence fails when this node may no longer be the only one at the operation. It
 // is asked before each effect that another node must not meet: a process that was
-// stopped for a while must not go on with what has been undone meanwhile. The
-// context that it returns ends with the lease, so that no request outlasts it.
+// stopped for a while must not go on with what has been undone meanwhile.
+//
+// The context that it returns ends with the lease, so that no request outlasts it,
+// and not with ctx: a request that is given up may still be done later, by a server
+// that has it, after what it did was to be taken back.
 func (h *held) fence(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	ctx = context.WithoutCancel(ctx)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.lost && h.until.Sub(h.s.now()) <= h.s.lease/3 {
