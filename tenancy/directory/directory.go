@@ -43,7 +43,9 @@ type Options struct {
 	// SnapshotEvery is the least time between two snapshots. Default 10 s. It is
 	// longer for a directory that takes long to write.
 	SnapshotEvery time.Duration
-	// Wait is how long the store may hold an answer when nothing changes. Default 25 s.
+	// Wait is how long the store may hold an answer when nothing changes. Default 10 s:
+	// so late is a change at the most whose wake-up a CouchDB loses, which it can for
+	// one that is made in the moment when a feed begins.
 	Wait time.Duration
 	// Logger gets each transition once. Default none.
 	Logger *zap.Logger
@@ -57,7 +59,7 @@ type Options struct {
 // Defaults of Options.
 const (
 	DefaultDatabase      = "global/instances"
-	DefaultWait          = 25 * time.Second
+	DefaultWait          = 10 * time.Second
 	DefaultSnapshotEvery = 10 * time.Second
 )
 
