@@ -70,7 +70,7 @@ func (h *handler) add(app App, w http.ResponseWriter, r *http.Request) error {
 		return p.fail(err)
 	}
 	h.log.Info("instance added", zap.String("domain", inst.Domain()), zap.String("prefix", inst.Prefix()))
-	o := objectOf(inst)
+	o := objectOf(inst.Instance)
 	o.Attributes["register_token"] = inst.Raw("register_token") // for the link, here and nowhere else
 	return p.end(http.StatusCreated, map[string]object{"data": o})
 }

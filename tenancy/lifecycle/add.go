@@ -14,6 +14,7 @@ import (
 
 	"github.com/gatehouse-edge/gatehouse/tenancy"
 	"github.com/gatehouse-edge/gatehouse/tenancy/couch"
+	"github.com/gatehouse-edge/gatehouse/tenancy/passphrase"
 	"github.com/gatehouse-edge/gatehouse/tenancy/provision"
 )
 
@@ -24,24 +25,36 @@ const (
 	oauthSecretSize   = 128
 )
 
+// Added is a new instance, and what of it could not be done.
+type Added struct {
+	*tenancy.Instance
+	Warnings []string // each a line for people, as of an app that was not installed
+	Failed   []string // the slugs of apps that were not installed
+}
+
 // Add makes an instance: its names are claimed, its databases made and filled,
-// and its document written last, so that nobody is led to half an instance.
-// Killed at any moment, a second Add of the same domain clears up and goes on.
+// and its document written last, so that nobody is led to half an instance; then
+// its apps are installed, of which one that fails does not fail the instance.
+// Killed at any moment, a second Add of the same domain, or Repair, clears up.
 //
 // A domain or alias that is taken is a tenancy.ErrExists, or a
 // tenancy.ErrConflict where it would be ambiguous with another instance.
-func (s *Service) Add(ctx context.Context, domain tenancy.Domain, change Change, progress Progress) (*tenancy.Instance, error) {
+func (s *Service) Add(ctx context.Context, domain tenancy.Domain, change Change, progress Progress) (*Added, error) {
 	if progress == nil {
 		progress = func(string, int, int) {}
 	}
-	change = change.withDefaults()
+	settings := s.current()
+	change = change.withDefaults(settings.context(text(change.ContextName)))
 	if err := change.check(domain, true); err != nil {
+		return nil, err
+	}
+	if err := settings.checkAdd(&change); err != nil {
 		return nil, err
 	}
 	if err := s.Ensure(ctx); err != nil {
 		return nil, err
 	}
-	cluster, err := s.clusters.choose(change.clusterOr(-1), domain.Prefix())
+	cluster, err := s.clusters.choose(change.clusterOr(-1), domain.Prefix(), s.load)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +65,7 @@ func (s *Service) Add(ctx context.Context, domain tenancy.Domain, change Change,
 	names := change.names(domain)
 	op := Operation{
 		Verb: "add", Domain: domain.String(), Names: keys(names), Instance: s.newID(),
-		Prefix: domain.Prefix(), Cluster: cluster,
+		Prefix: domain.Prefix(), Cluster: cluster, Apps: list(change.Apps), SendLink: change.SendLink,
 	}
 	op.ID = opID(op.Verb, op.Instance)
 	progress("checking", 0, 0)
@@ -62,40 +75,84 @@ func (s *Service) Add(ctx context.Context, domain tenancy.Domain, change Change,
 	if err := s.checkOrphans(ctx, db, op); err != nil {
 		return nil, err
 	}
+	var secret *passphrase.Material
+	if change.Passphrase != nil {
+		progress("passphrase", 0, 0)
+		if secret, err = s.material(ctx, change.Passphrase.input(domain.String(), text(change.OldDomain))); err != nil {
+			return nil, err
+		}
+	}
 	h, err := s.begin(ctx, op, nil)
 	if err != nil {
 		return nil, err
 	}
-	inst, err := s.make(ctx, h, db, domain, change, progress)
+	inst, err := s.make(ctx, h, db, domain, change, secret, progress)
 	cleanup, cancel := detach(ctx)
 	defer cancel()
 	if err != nil {
-		return s.abandon(cleanup, h, err)
+		if inst, err = s.abandon(cleanup, h, err); err != nil {
+			return nil, err
+		}
+		return &Added{Instance: inst}, nil
 	}
-	if err := h.end(cleanup, opDone, nil); err != nil {
-		// The instance is there; whoever meets the operation sees that by its document.
-		s.log.Warn("writing the end of an operation", zap.String("operation", op.ID), zap.Error(err))
-	}
-	return inst, nil
+	added := s.complete(ctx, h, inst, progress)
+	s.warnEnd(h, h.end(cleanup, opDone, nil))
+	return added, nil
 }
 
-// make does the steps of an add that have effects.
-func (s *Service) make(ctx context.Context, h *held, db *couch.Cluster, domain tenancy.Domain, change Change, progress Progress) (*tenancy.Instance, error) {
+// checkAdd refuses what this front door cannot do.
+func (s *Settings) checkAdd(change *Change) error {
+	if p := change.Passphrase; p != nil {
+		// What depends on the domain alone is right by now.
+		if err := p.input("a", "").Validate(); err != nil {
+			return err
+		}
+	}
+	if change.SendLink && (s.Hooks == nil || !s.Hooks.Wants(SendLink)) {
+		return errNoLinkHook
+	}
+	return s.checkApps(list(change.Apps))
+}
+
+func list(p *[]string) []string {
+	if p == nil {
+		return nil
+	}
+	return *p
+}
+
+// make does the steps of an add that make the instance.
+func (s *Service) make(ctx context.Context, h *held, db *couch.Cluster, domain tenancy.Domain, change Change, secret *passphrase.Material, progress Progress) (*tenancy.Instance, error) {
 	op := h.operation()
 	if err := h.fenced(ctx, func(ctx context.Context) error { return s.claim(ctx, op) }); err != nil {
 		return nil, err
 	}
 	h.step("claims")
-	now := s.now()
-	databases := provision.Databases(provision.Spec{
-		ID: op.Instance, Domain: domain.String(), Prefix: op.Prefix, Locale: text(change.Locale), Time: now,
+	settings := s.current()
+	held := settings.context(text(change.ContextName))
+	spec := provision.Spec{
+		ID: op.Instance, Domain: domain.String(), Prefix: op.Prefix, Locale: text(change.Locale), Time: s.now(),
 		Email: text(change.Email), PublicName: text(change.PublicName), Phone: text(change.Phone),
 		Timezone: text(change.Timezone), Settings: change.Settings,
-	})
-	if err := s.makeDatabases(ctx, h, db, databases, progress); err != nil {
+		Bare: held.Directories != nil && !*held.Directories,
+	}
+	if secret != nil {
+		spec.Vault = secret.Settings()
+	}
+	if err := s.makeDatabases(ctx, h, db, provision.Databases(spec), progress); err != nil {
 		return nil, err
 	}
 	h.step("databases")
+	if settings.Files != nil {
+		progress("files", 0, 1)
+		err := h.fenced(ctx, func(ctx context.Context) error {
+			return settings.Files.Prepare(ctx, ownerOf(op), provision.Paths(spec))
+		})
+		if err != nil {
+			return nil, fmt.Errorf("making the instance's directories: %w", err)
+		}
+		h.step("files")
+	}
 	inst := tenancy.NewInstance()
 	inst.Set("_id", op.Instance)
 	inst.Set("domain", domain.String())
@@ -108,6 +165,10 @@ func (s *Service) make(ctx context.Context, h *held, db *couch.Cluster, domain t
 	inst.Set("oauth_secret", base64.StdEncoding.EncodeToString(s.random(oauthSecretSize)))
 	inst.Set("cli_secret", base64.StdEncoding.EncodeToString(s.random(oauthSecretSize)))
 	change.apply(inst)
+	if secret != nil {
+		secret.Apply(inst)
+		inst.Set("onboarding_finished", true)
+	}
 	progress("record", 0, 1)
 	if err := h.fenced(ctx, func(ctx context.Context) error { return s.save(ctx, inst) }); err != nil {
 		return nil, err
@@ -116,6 +177,43 @@ func (s *Service) make(ctx context.Context, h *held, db *couch.Cluster, domain t
 	progress("record", 1, 1)
 	return inst, nil
 }
+
+// complete does what of an add comes after the record: none of it can take the
+// instance back, and each step can be done by whoever goes on with the add.
+func (s *Service) complete(ctx context.Context, h *held, inst *tenancy.Instance, progress Progress) *Added {
+	op := h.operation()
+	added := &Added{Instance: inst}
+	var apps []string
+	for _, app := range op.Apps {
+		if !h.did("app " + app) {
+			apps = append(apps, app)
+		}
+	}
+	for app, err := range s.install(ctx, h, inst, apps, progress) {
+		h.stepped("app "+app, err)
+		if err != nil {
+			added.fail(app, err)
+		}
+	}
+	for _, kind := range []string{AfterAdd, SendLink} {
+		if !s.wants(kind) || kind == SendLink && !op.SendLink || h.did("hook "+kind) {
+			continue
+		}
+		err := h.fenced(ctx, func(ctx context.Context) error { return s.tell(ctx, kind, inst) })
+		h.stepped("hook "+kind, err)
+		if err != nil {
+			added.Warnings = append(added.Warnings, err.Error())
+		}
+	}
+	return added
+}
+
+func (a *Added) fail(app string, err error) {
+	a.Failed = append(a.Failed, app)
+	a.Warnings = append(a.Warnings, fmt.Sprintf("%s was not installed: %v", app, err))
+}
+
+func ownerOf(op Operation) Owner { return Owner{ID: op.Instance, Domain: op.Domain, Prefix: op.Prefix} }
 
 // makeDatabases makes and fills the databases, some at a time.
 func (s *Service) makeDatabases(ctx context.Context, h *held, db *couch.Cluster, databases []provision.Database, progress Progress) error {
@@ -215,6 +313,7 @@ func (s *Service) abandon(ctx context.Context, h *held, cause error) (*tenancy.I
 		err = h.end(ctx, opFailed, fmt.Errorf("%w; and taking it back: %w", cause, err))
 	case inst != nil:
 		s.dir.Apply(inst)
+		s.complete(ctx, h, inst, func(string, int, int) {})
 		cause = nil
 		err = h.end(ctx, opDone, nil)
 	default:
@@ -240,9 +339,27 @@ func (s *Service) undoAdd(ctx context.Context, prior *Operation) error {
 		return errors.Join(err, h.end(cleanup, opFailed, err))
 	}
 	if inst != nil { // its last write came late, but came
+		s.dir.Apply(inst)
+		s.complete(ctx, h, inst, func(string, int, int) {})
 		return errors.Join(tenancy.Existsf("%s: %s", tenancy.ErrExists, inst.Domain()), h.end(cleanup, opDone, nil))
 	}
 	return h.end(cleanup, opUndone, nil)
+}
+
+// finishAdd does what an add, whose record is there, has not come to.
+func (s *Service) finishAdd(ctx context.Context, prior *Operation) error {
+	h, err := s.begin(ctx, *prior, prior)
+	if err != nil {
+		return err
+	}
+	cleanup, cancel := detach(ctx)
+	defer cancel()
+	inst, err := s.byID(ctx, prior.Instance)
+	if err != nil {
+		return errors.Join(err, h.end(cleanup, opFailed, err))
+	}
+	s.complete(ctx, h, inst, func(string, int, int) {})
+	return h.end(cleanup, opDone, nil)
 }
 
 // dropAdded removes what an add has made: the databases, then the claims. An
@@ -287,5 +404,8 @@ func (s *Service) dropUnowned(ctx context.Context, h *held, op Operation) error 
 	if err != nil {
 		return err
 	}
-	return s.dropDatabases(ctx, h, db, op.Prefix, nil)
+	if err := s.dropDatabases(ctx, h, db, op.Prefix, nil); err != nil {
+		return err
+	}
+	return s.removeFiles(ctx, h, op)
 }

@@ -3,6 +3,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/mail"
@@ -50,6 +51,10 @@ type Change struct {
 	BlockingReason     *string
 	Deleting           *bool
 	OnboardingFinished *bool
+	Apps               *[]string   // of a new instance
+	Passphrase         *Passphrase // of a new instance; SetPassphrase is for others
+	SendLink           bool        // have the hook for links send the new instance's link
+	IfRev              string      // of a modify: only where the document has this revision
 
 	aliases []tenancy.Domain // parsed by check
 }
@@ -96,10 +101,16 @@ func setBool(p **bool, v string) error {
 }
 
 // withDefaults fills in what a new instance has if nothing is said.
-func (c Change) withDefaults() Change {
+func (c Change) withDefaults(of Context) Change {
 	if text(c.Locale) == "" {
-		locale := "en"
+		locale := cmp.Or(of.Locale, "en")
 		c.Locale = &locale
+	}
+	if c.Apps == nil && len(of.Apps) > 0 {
+		c.Apps = &of.Apps
+	}
+	if c.DiskQuota == nil && of.DiskQuota > 0 {
+		c.DiskQuota = &of.DiskQuota
 	}
 	return c
 }
@@ -301,6 +312,18 @@ func (c *Change) checkDomains(domain tenancy.Domain) error {
 func (c *Change) checkVerb(adding bool) error {
 	if adding && c.Deleting != nil {
 		return &tenancy.FieldError{Field: "Deleting", Problem: "is not for a new instance"}
+	}
+	if adding && c.IfRev != "" {
+		return &tenancy.FieldError{Field: "IfRev", Problem: "is not for a new instance"}
+	}
+	if !adding && c.Apps != nil {
+		return &tenancy.FieldError{Field: "Apps", Problem: "is for a new instance; see install-apps"}
+	}
+	if !adding && c.Passphrase != nil {
+		return &tenancy.FieldError{Field: "Passphrase", Problem: "is for a new instance; see set-passphrase"}
+	}
+	if !adding && c.SendLink {
+		return &tenancy.FieldError{Field: "Send", Problem: "is for a new instance; see resend-link"}
 	}
 	if !adding && c.CouchCluster != nil {
 		return &tenancy.FieldError{Field: "CouchCluster", Problem: "cannot be changed: the instance's databases are where they are"}

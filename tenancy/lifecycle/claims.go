@@ -116,8 +116,12 @@ func (s *Service) writeClaims(ctx context.Context, op Operation, keys []string) 
 // for the same name; the revision that lost is a conflict, and everybody sees the
 // same winner.
 func (s *Service) confirm(ctx context.Context, op Operation) error {
-	claims, err := s.claims(ctx, op.Names)
+	claims, quarantines, err := s.claimsAndQuarantines(ctx, op.Names)
 	if err != nil {
+		return err
+	}
+	// After the claims: a destroy writes the quarantine before it gives its claims up.
+	if err := s.checkQuarantine(ctx, quarantines); err != nil {
 		return err
 	}
 	for _, key := range op.Names {
@@ -129,11 +133,42 @@ func (s *Service) confirm(ctx context.Context, op Operation) error {
 	return nil
 }
 
+// claimsAndQuarantines reads, in one request, what is in the way of names.
+func (s *Service) claimsAndQuarantines(ctx context.Context, keys []string) (map[string]Claim, []quarantineDoc, error) {
+	ids := make([]string, 0, 2*len(keys))
+	for _, key := range keys {
+		ids = append(ids, key, QuarantinePrefix+key)
+	}
+	rows, err := s.global.GetMany(ctx, provision.ClaimsDB, ids)
+	if err != nil {
+		return nil, nil, err
+	}
+	var quarantines []quarantineDoc
+	var rest []couch.Row
+	for _, row := range rows {
+		if !isQuarantine(row.ID) {
+			rest = append(rest, row)
+			continue
+		}
+		var q quarantineDoc
+		if err := json.Unmarshal(row.Doc, &q); err != nil {
+			return nil, nil, fmt.Errorf("quarantine %s cannot be read: %w", row.ID, err)
+		}
+		quarantines = append(quarantines, q)
+	}
+	claims, err := parseClaims(rest)
+	return claims, quarantines, err
+}
+
 func (s *Service) claims(ctx context.Context, keys []string) (map[string]Claim, error) {
 	rows, err := s.global.GetMany(ctx, provision.ClaimsDB, keys)
 	if err != nil {
 		return nil, err
 	}
+	return parseClaims(rows)
+}
+
+func parseClaims(rows []couch.Row) (map[string]Claim, error) {
 	out := make(map[string]Claim, len(rows))
 	for _, row := range rows {
 		var c Claim

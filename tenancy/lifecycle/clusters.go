@@ -3,8 +3,10 @@
 package lifecycle
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +20,9 @@ import (
 type Member struct {
 	Cluster *couch.Cluster
 	Closed  bool // takes no new instances; those that it has go on
+	// Capacity is how many instances it is to have; 0 for any number. It is compared
+	// with others' to find the one with the most room.
+	Capacity int
 }
 
 // Clusters are all of a fleet's clusters by their index, which is the field
@@ -66,22 +71,44 @@ func (c *Clusters) Of(index int) (*couch.Cluster, error) {
 	return m.Cluster, nil
 }
 
-// choose is the cluster for a new instance: the wanted one, or for -1 one of the
-// open ones, by the instance's prefix, which spreads them evenly.
-func (c *Clusters) choose(want int, prefix string) (int, error) {
+// choose is the cluster for a new instance: the wanted one, or for -1 the open one
+// that has the largest part of its capacity free. load is how many instances a
+// cluster has. Of equal ones the instance's prefix decides, which spreads them.
+func (c *Clusters) choose(want int, prefix string, load func(cluster int) int) (int, error) {
 	if want >= 0 {
 		if _, ok := c.all()[want]; !ok {
 			return 0, &tenancy.FieldError{Field: "CouchCluster", Problem: "is not a configured cluster", Allowed: "-1, " + c.indexes()}
 		}
 		return want, nil
 	}
+	most := 0
+	for _, m := range c.all() {
+		most = max(most, m.Capacity)
+	}
 	var open []int
+	least, full := math.Inf(1), false
 	for index, m := range c.all() {
-		if !m.Closed {
+		if m.Closed {
+			continue
+		}
+		n := load(index)
+		if m.Capacity > 0 && n >= m.Capacity {
+			full = true
+			continue
+		}
+		// One without a capacity counts as large as the largest.
+		used := float64(n) / float64(cmp.Or(m.Capacity, most, 1))
+		switch {
+		case used < least:
+			least, open = used, []int{index}
+		case used == least:
 			open = append(open, index)
 		}
 	}
-	if len(open) == 0 {
+	switch {
+	case len(open) == 0 && full:
+		return 0, tenancy.Conflictf("every cluster that is open to new instances has as many as its capacity")
+	case len(open) == 0:
 		return 0, tenancy.Conflictf("every cluster is closed to new instances")
 	}
 	slices.Sort(open)

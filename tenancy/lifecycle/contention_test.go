@@ -7,7 +7,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/gatehouse-edge/gatehouse/tenancy"
 	"github.com/gatehouse-edge/gatehouse/tenancy/lifecycle"
 	"github.com/gatehouse-edge/gatehouse/tenancy/provision"
 )
@@ -48,7 +47,7 @@ func TestContention(t *testing.T) {
 				f.hollow.switchOn()
 			}
 			name := fmt.Sprintf("round-%d.example.com", round)
-			insts, errs := make([]*tenancy.Instance, len(doors)), make([]error, len(doors))
+			insts, errs := make([]*lifecycle.Added, len(doors)), make([]error, len(doors))
 			together(doors, func(i int, d *door) {
 				insts[i], errs[i] = d.Add(t.Context(), domain(t, name), lifecycle.Change{}, nil)
 			})

@@ -5,11 +5,12 @@ package lifecycle
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
-	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gatehouse-edge/gatehouse/tenancy"
@@ -22,6 +23,18 @@ import (
 // claims on its names. A second Destroy is a tenancy.ErrConflict while the first
 // is at work, and finishes it when that has died.
 func (s *Service) Destroy(ctx context.Context, domain string, progress Progress) error {
+	return s.DestroyWith(ctx, domain, DestroyOptions{}, progress)
+}
+
+// DestroyOptions are what a destroy can be asked for.
+type DestroyOptions struct {
+	// Quarantine is how long the names are kept from others; nil for what the
+	// settings say.
+	Quarantine *time.Duration
+}
+
+// DestroyWith is Destroy with options.
+func (s *Service) DestroyWith(ctx context.Context, domain string, o DestroyOptions, progress Progress) error {
 	if err := s.Ensure(ctx); err != nil {
 		return err
 	}
@@ -48,6 +61,16 @@ func (s *Service) Destroy(ctx context.Context, domain string, progress Progress)
 	op := Operation{
 		Verb: "destroy", Domain: inst.Domain(), Instance: inst.ID(), Prefix: inst.Prefix(), Cluster: inst.Cluster(),
 		ID: opID("destroy", inst.ID()),
+	}
+	keep := s.current().Quarantine
+	if o.Quarantine != nil {
+		keep = *o.Quarantine
+	}
+	if keep < 0 || keep > maxQuarantine {
+		return &tenancy.FieldError{Field: "Quarantine", Problem: "is out of range", Allowed: "0 for none, to 10 years"}
+	}
+	if keep > 0 {
+		op.Quarantine = s.now().Add(keep).UTC().Format(time.RFC3339)
 	}
 	if prior != nil { // one that was given up, and is begun anew
 		op.Rev = prior.Rev
@@ -131,17 +154,62 @@ func (s *Service) finishDestroy(ctx context.Context, op *Operation, progress Pro
 	err = s.unmake(ctx, h, progress)
 	cleanup, cancel := detach(ctx)
 	defer cancel()
-	if err != nil {
-		if e := h.end(cleanup, opFailed, err); e != nil {
-			s.log.Warn("writing the end of an operation", zap.String("operation", op.ID), zap.Error(e))
+	if errors.Is(err, ErrRefused) { // nothing is dropped yet
+		e := h.fenced(cleanup, func(ctx context.Context) error {
+			_, err := s.edit(ctx, op.Instance, func(inst *tenancy.Instance) error {
+				inst.Unset("deleting")
+				return nil
+			})
+			return err
+		})
+		if e == nil {
+			s.warnEnd(h, h.end(cleanup, opUndone, err))
+			return true, err
 		}
+		err = errors.Join(err, e)
+	}
+	if err != nil {
+		s.warnEnd(h, h.end(cleanup, opFailed, err))
 		return true, err
 	}
-	if err := h.end(cleanup, opDone, nil); err != nil {
-		// The instance is gone, and its claims with it: there is nothing to do again.
-		s.log.Warn("writing the end of an operation", zap.String("operation", op.ID), zap.Error(err))
-	}
+	s.warnEnd(h, h.end(cleanup, opDone, nil))
 	return true, nil
+}
+
+// askBefore tells the hook before anything is dropped, once in a destroy. One that
+// says no ends it with an ErrRefused.
+func (s *Service) askBefore(ctx context.Context, h *held, progress Progress) error {
+	hooks := s.current().Hooks
+	if hooks == nil || !hooks.Wants(BeforeDestroy) || h.did("hook "+BeforeDestroy) {
+		return nil
+	}
+	progress("hook", 0, 1)
+	op := h.operation()
+	at, _ := time.Parse(time.RFC3339Nano, op.Started)
+	err := hooks.Deliver(ctx, Event{
+		ID: op.ID, Kind: BeforeDestroy, Time: at, Domain: op.Domain, Instance: op.Instance, Prefix: op.Prefix,
+	})
+	h.stepped("hook "+BeforeDestroy, err)
+	if err == nil {
+		progress("hook", 1, 1)
+	}
+	return err
+}
+
+// removeFiles removes an instance's files, where this front door keeps any.
+func (s *Service) removeFiles(ctx context.Context, h *held, op Operation) error {
+	files := s.current().Files
+	if files == nil || h.did("files removed") {
+		return nil
+	}
+	// There can be more of them than a lease is long.
+	ctx, cancel := h.guarded(ctx)
+	defer cancel()
+	if err := files.Remove(ctx, ownerOf(op)); err != nil {
+		return fmt.Errorf("removing the instance's files: %w", err)
+	}
+	h.step("files removed")
+	return nil
 }
 
 // unmake does the steps of a destroy. Each can be done twice.
@@ -167,10 +235,22 @@ func (s *Service) unmake(ctx context.Context, h *held, progress Progress) error 
 		return err
 	default:
 		h.step("flag")
+		if err := s.askBefore(ctx, h, progress); err != nil {
+			return err
+		}
 		if err := s.dropDatabases(ctx, h, db, op.Prefix, progress); err != nil {
 			return err
 		}
 		h.step("databases")
+		if err := s.removeFiles(ctx, h, op); err != nil {
+			return err
+		}
+	}
+	if op.Quarantine != "" { // before the record goes, so that there is no gap
+		if err := h.fenced(ctx, func(ctx context.Context) error { return s.quarantine(ctx, op) }); err != nil {
+			return err
+		}
+		h.step("quarantine")
 	}
 	progress("record", 0, 1)
 	if err := h.fenced(ctx, func(ctx context.Context) error { return s.removeRecord(ctx, op.Instance) }); err != nil {
@@ -281,9 +361,7 @@ func (s *Service) free(ctx context.Context, inst *tenancy.Instance) (*tenancy.In
 	if err != nil {
 		state = opFailed // so that it can be freed, or resumed, as before
 	}
-	if e := h.end(cleanup, state, err); e != nil {
-		s.log.Warn("writing the end of an operation", zap.String("operation", prior.ID), zap.Error(e))
-	}
+	s.warnEnd(h, h.end(cleanup, state, err))
 	return freed, err
 }
 

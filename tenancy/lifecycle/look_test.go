@@ -31,7 +31,7 @@ func (d *door) add(t testing.TB, name string, change lifecycle.Change) *tenancy.
 	if err != nil {
 		t.Fatalf("add %s on %s: %v", name, d.name, err)
 	}
-	return inst
+	return inst.Instance
 }
 
 // docs are the documents of a database by id; nil where there is no such database.
@@ -72,8 +72,30 @@ func (f *fleet) claims(t testing.TB) map[string]lifecycle.Claim {
 	return decoded[lifecycle.Claim](t, f.docs(t, provision.ClaimsDB))
 }
 
+// operations are those of the journal, and the adds and destroys that have ended and
+// are in the audit.
 func (f *fleet) operations(t testing.TB) map[string]lifecycle.Operation {
-	return decoded[lifecycle.Operation](t, f.docs(t, provision.OperationsDB))
+	out := decoded[lifecycle.Operation](t, f.docs(t, provision.OperationsDB))
+	for id, e := range f.audit(t) {
+		_, op, _ := strings.Cut(id, "-")
+		if e.Verb != "add" && e.Verb != "destroy" {
+			continue
+		}
+		if _, open := out[op]; open {
+			t.Errorf("%s has ended, and is in the journal", op)
+		}
+		out[op] = lifecycle.Operation{
+			ID: op, Verb: e.Verb, State: e.Outcome, Domain: e.Domain, Instance: e.Instance, Node: e.Node, Steps: e.Steps,
+			Error: e.Error, Actor: e.Actor, Address: e.Address, Via: e.Via, Started: e.At,
+			Ended: e.Ended, Prefix: e.Prefix, Cluster: e.Cluster, Names: e.Names, Databases: e.Databases,
+		}
+	}
+	return out
+}
+
+// audit is all of it, by id.
+func (f *fleet) audit(t testing.TB) map[string]lifecycle.Entry {
+	return decoded[lifecycle.Entry](t, f.docs(t, provision.AuditDB))
 }
 
 func (f *fleet) records(t testing.TB) map[string]*tenancy.Instance {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 
 	"go.uber.org/zap"
@@ -16,8 +17,45 @@ import (
 )
 
 // Modify changes an instance and returns its document after that. Unblocking
-// clears the reason; Deleting set to false frees a deletion that has failed.
+// clears the reason; Deleting set to false frees a deletion that has failed. With
+// IfRev a document of another revision is a tenancy.ErrConflict.
 func (s *Service) Modify(ctx context.Context, domain string, change Change) (*tenancy.Instance, error) {
+	inst, err := s.checkModify(ctx, domain, &change)
+	if err != nil {
+		return nil, err
+	}
+	if change.Deleting != nil {
+		return s.modifyDeleting(ctx, inst, change)
+	}
+	// The record first: what is refused most often are names, and a refused change
+	// changes nothing.
+	var before, after *tenancy.Instance
+	if change.Aliases != nil {
+		before, after, err = s.modifyNames(ctx, inst, change)
+	} else {
+		before, after, err = s.change(ctx, inst.ID(), change.applyChecked)
+	}
+	if err != nil {
+		return nil, err
+	}
+	diff, err := s.modifySettings(ctx, after, change, false)
+	diff = append(differences(before, after), diff...)
+	if len(diff) > 0 {
+		s.audit(ctx, "modify", after, diff)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if before.State() != tenancy.Blocked && after.State() == tenancy.Blocked {
+		if err := s.tell(ctx, AfterBlock, after); err != nil {
+			s.log.Error("a block was made, and its hook is not told", zap.String("domain", after.Domain()), zap.Error(err))
+		}
+	}
+	return after, nil
+}
+
+// checkModify finds the instance and refuses what cannot be asked of it.
+func (s *Service) checkModify(ctx context.Context, domain string, change *Change) (*tenancy.Instance, error) {
 	inst, err := s.Get(ctx, domain)
 	if err != nil {
 		return nil, err
@@ -29,45 +67,65 @@ func (s *Service) Modify(ctx context.Context, domain string, change Change) (*te
 	if err := change.check(own, false); err != nil {
 		return nil, err
 	}
-	if change.Deleting != nil {
-		return s.modifyDeleting(ctx, inst, change)
+	return inst, change.checkRev(inst)
+}
+
+// checkRev refuses a document that is not the one that the change is meant for.
+func (c *Change) checkRev(inst *tenancy.Instance) error {
+	if c.IfRev != "" && inst.Rev() != c.IfRev {
+		return tenancy.Conflictf("%s was changed by others: its revision is %s, not %s", inst.Domain(), inst.Rev(), c.IfRev)
 	}
-	// The record first: what is refused most often are names, and a refused change
-	// changes nothing.
-	if change.Aliases != nil {
-		inst, err = s.modifyNames(ctx, inst, change)
-	} else {
-		inst, err = s.edit(ctx, inst.ID(), func(inst *tenancy.Instance) error {
-			change.apply(inst)
-			return nil
-		})
+	return nil
+}
+
+// applyChecked is apply for a document that was just read.
+func (c *Change) applyChecked(inst *tenancy.Instance) error {
+	if err := c.checkRev(inst); err != nil {
+		return err
 	}
+	c.apply(inst)
+	return nil
+}
+
+// Preview tells what Modify would make another, and changes nothing. The instance
+// is as it would be. Names that others have are refused by Modify alone.
+func (s *Service) Preview(ctx context.Context, domain string, change Change) (*tenancy.Instance, []Difference, error) {
+	inst, err := s.checkModify(ctx, domain, &change)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if err := s.modifySettings(ctx, inst, change); err != nil {
-		return nil, err
+	after := inst.Clone()
+	if change.Deleting != nil {
+		tenancy.SetOrUnset(after, "deleting", *change.Deleting)
+		return after, differences(inst, after), nil
 	}
-	return inst, nil
+	change.apply(after)
+	diff, err := s.modifySettings(ctx, inst, change, true)
+	return after, append(differences(inst, after), diff...), err
 }
 
 // modifyDeleting sets or frees the flag, alone.
-func (s *Service) modifyDeleting(ctx context.Context, inst *tenancy.Instance, change Change) (*tenancy.Instance, error) {
+func (s *Service) modifyDeleting(ctx context.Context, inst *tenancy.Instance, change Change) (after *tenancy.Instance, err error) {
 	if !*change.Deleting {
-		return s.free(ctx, inst)
+		after, err = s.free(ctx, inst)
+	} else {
+		after, err = s.edit(ctx, inst.ID(), func(inst *tenancy.Instance) error {
+			inst.Set("deleting", true)
+			return change.checkRev(inst)
+		})
 	}
-	return s.edit(ctx, inst.ID(), func(inst *tenancy.Instance) error {
-		inst.Set("deleting", true)
-		return nil
-	})
+	if err == nil {
+		s.audit(ctx, "modify", after, differences(inst, after))
+	}
+	return after, err
 }
 
 // modifyNames changes the aliases: new ones are claimed before the document says
 // so, and old ones are given up after that, so that a crash leaves a claim too
 // many, which the next to want the name clears, and never one too few.
-func (s *Service) modifyNames(ctx context.Context, inst *tenancy.Instance, change Change) (*tenancy.Instance, error) {
+func (s *Service) modifyNames(ctx context.Context, inst *tenancy.Instance, change Change) (before, changed *tenancy.Instance, err error) {
 	if err := s.Ensure(ctx); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	op := Operation{
 		ID: opID("modify", inst.ID()), Verb: "modify", Domain: inst.Domain(), Names: keys(change.aliases),
@@ -75,21 +133,11 @@ func (s *Service) modifyNames(ctx context.Context, inst *tenancy.Instance, chang
 	}
 	// One at a time: of two at once, one could give up the claim on a name that the
 	// other has just written into the document.
-	prior, err := s.operation(ctx, op.ID)
+	h, err := s.beginAlone(ctx, op)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if prior != nil {
-		if prior.live(s.now()) {
-			return nil, tenancy.Conflictf("the names of %s are being changed on %s; try again when that has ended", inst.Domain(), prior.Node)
-		}
-		op.Rev = prior.Rev
-	}
-	h, err := s.begin(ctx, op, nil)
-	if err != nil {
-		return nil, err
-	}
-	changed, err := s.rename(ctx, h, change)
+	before, changed, err = s.rename(ctx, h, change)
 	cleanup, cancel := detach(ctx)
 	defer cancel()
 	state := opDone
@@ -99,10 +147,8 @@ func (s *Service) modifyNames(ctx context.Context, inst *tenancy.Instance, chang
 			state = opFailed
 		}
 	}
-	if e := h.end(cleanup, state, err); e != nil {
-		s.log.Warn("writing the end of an operation", zap.String("operation", op.ID), zap.Error(e))
-	}
-	return changed, err
+	s.warnEnd(h, h.end(cleanup, state, err))
+	return before, changed, err
 }
 
 // giveBack removes the claims of a change of names that has failed, but for those
@@ -118,47 +164,44 @@ func (s *Service) giveBack(ctx context.Context, op Operation) error {
 }
 
 // rename does the steps of a change of names.
-func (s *Service) rename(ctx context.Context, h *held, change Change) (*tenancy.Instance, error) {
+func (s *Service) rename(ctx context.Context, h *held, change Change) (before, changed *tenancy.Instance, err error) {
 	op := h.operation()
 	// Read again, since only now nobody else changes the names.
 	inst, err := s.byID(ctx, op.Instance)
 	if errors.Is(err, couch.ErrNotFound) {
-		return nil, tenancy.ErrNotFound
+		return nil, nil, tenancy.ErrNotFound
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	if err := change.checkRev(inst); err != nil {
+		return nil, nil, err
 	}
 	fresh := slices.DeleteFunc(slices.Clone(change.aliases), func(d tenancy.Domain) bool { return owns(inst, d.Key()) })
 	if len(fresh) > 0 {
 		if err := s.checkNames(ctx, fresh); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		op.Names = keys(fresh)
 		if err := h.fenced(ctx, func(ctx context.Context) error { return s.claim(ctx, op) }); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		h.step("claims")
 	}
-	var before []string
-	var changed *tenancy.Instance
 	err = h.fenced(ctx, func(ctx context.Context) (err error) {
-		changed, err = s.edit(ctx, op.Instance, func(inst *tenancy.Instance) error {
-			before = before[:0]
-			for _, name := range inst.Names() {
-				if key, ok := tenancy.HostKey(name); ok {
-					before = append(before, key)
-				}
-			}
-			change.apply(inst)
-			return nil
-		})
+		before, changed, err = s.change(ctx, op.Instance, change.applyChecked)
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	h.step("record")
-	gone := slices.DeleteFunc(before, func(key string) bool { return owns(changed, key) })
+	var gone []string
+	for _, name := range before.Names() {
+		if key, ok := tenancy.HostKey(name); ok && !owns(changed, key) {
+			gone = append(gone, key)
+		}
+	}
 	if len(gone) > 0 {
 		err := h.fenced(ctx, func(ctx context.Context) error {
 			return s.unclaim(ctx, gone, func(c Claim) bool { return c.Instance == op.Instance })
@@ -168,11 +211,12 @@ func (s *Service) rename(ctx context.Context, h *held, change Change) (*tenancy.
 			s.log.Warn("giving up claims of removed aliases", zap.String("domain", changed.Domain()), zap.Error(err))
 		}
 	}
-	return changed, nil
+	return before, changed, nil
 }
 
-// modifySettings changes the document with the owner's settings.
-func (s *Service) modifySettings(ctx context.Context, inst *tenancy.Instance, change Change) error {
+// modifySettings changes the document with the owner's settings, and tells what
+// it made another, as settings.KEY; or only tells it, as a preview.
+func (s *Service) modifySettings(ctx context.Context, inst *tenancy.Instance, change Change, preview bool) ([]Difference, error) {
 	values := map[string]*string{
 		"tz": change.Timezone, "email": change.Email, "public_name": change.PublicName, "phone": change.Phone,
 	}
@@ -185,11 +229,11 @@ func (s *Service) modifySettings(ctx context.Context, inst *tenancy.Instance, ch
 		}
 	}
 	if len(values) == 0 {
-		return nil
+		return nil, nil
 	}
 	db, err := s.clusters.Of(inst.Cluster())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	name := provision.DatabaseName(inst.Prefix(), "io.cozy.settings")
 	for range conflictRetries {
@@ -201,18 +245,45 @@ func (s *Service) modifySettings(ctx context.Context, inst *tenancy.Instance, ch
 			doc["_id"], err = json.Marshal(provision.SettingsID)
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
-		for key, value := range values {
-			if *value == "" {
-				delete(doc, key)
-			} else if doc[key], err = json.Marshal(*value); err != nil {
-				return err
-			}
+		diff, err := setAll(doc, values)
+		if err != nil || len(diff) == 0 || preview {
+			return diff, err
 		}
 		if _, err = db.Put(ctx, name, provision.SettingsID, doc); !errors.Is(err, couch.ErrConflict) {
-			return err
+			if err != nil {
+				diff = nil
+			}
+			return diff, err
 		}
 	}
-	return tenancy.Conflictf("the settings document is being changed by others; %d tries met another change", conflictRetries)
+	return nil, tenancy.Conflictf("the settings document is being changed by others; %d tries met another change", conflictRetries)
+}
+
+// setAll sets fields of a settings document, or removes them where the value is
+// empty, and tells what became another, by name.
+func setAll(doc map[string]json.RawMessage, values map[string]*string) ([]Difference, error) {
+	var diff []Difference
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		was := doc[key]
+		var is json.RawMessage
+		if value := *values[key]; value != "" {
+			raw, err := json.Marshal(value)
+			if err != nil {
+				return nil, err
+			}
+			is = raw
+		}
+		if sameJSON(was, is) {
+			continue
+		}
+		diff = append(diff, Difference{Field: "settings." + key, Old: shown(key, was), New: shown(key, is)})
+		if is == nil {
+			delete(doc, key)
+		} else {
+			doc[key] = is
+		}
+	}
+	return diff, nil
 }

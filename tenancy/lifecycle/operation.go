@@ -1,5 +1,5 @@
 // Operation: a change in the journal, and the lease under which one front door
-// works at it.
+// works at it. The journal has what has not ended; what has is in the audit.
 
 package lifecycle
 
@@ -35,22 +35,30 @@ type Step struct {
 
 // Operation is a document of the journal. It holds no secret.
 type Operation struct {
-	ID        string   `json:"_id"`
-	Rev       string   `json:"_rev,omitempty"`
-	Verb      string   `json:"verb"` // add, modify, destroy
-	State     string   `json:"state"`
-	Domain    string   `json:"domain"` // in the document's form
-	Names     []string `json:"names"`  // normal forms that are claimed or given up
-	Instance  string   `json:"instance"`
-	Prefix    string   `json:"prefix,omitempty"`
-	Cluster   int      `json:"cluster"`
-	Databases int      `json:"databases,omitempty"` // how many a destroy found
-	Node      string   `json:"node"`
-	Lease     string   `json:"lease"` // until when, RFC 3339
-	Steps     []Step   `json:"steps,omitempty"`
-	Error     string   `json:"error,omitempty"`
-	Started   string   `json:"started_at"`
-	Ended     string   `json:"ended_at,omitempty"`
+	ID         string   `json:"_id"`
+	Rev        string   `json:"_rev,omitempty"`
+	Verb       string   `json:"verb"` // add, modify, destroy
+	State      string   `json:"state"`
+	Domain     string   `json:"domain"` // in the document's form
+	Names      []string `json:"names"`  // normal forms that are claimed or given up
+	Instance   string   `json:"instance"`
+	Actor      string   `json:"actor,omitempty"` // who asked for it; see Origin
+	Address    string   `json:"address,omitempty"`
+	Via        string   `json:"via,omitempty"`
+	Prefix     string   `json:"prefix,omitempty"`
+	Cluster    int      `json:"cluster"`
+	Databases  int      `json:"databases,omitempty"`  // how many a destroy found
+	Apps       []string `json:"apps,omitempty"`       // that an add is to install
+	SendLink   bool     `json:"send_link,omitempty"`  // an add is to send the owner's link
+	Quarantine string   `json:"quarantine,omitempty"` // until when a destroy keeps the names from others, RFC 3339
+	Event      string   `json:"event,omitempty"`      // the kind of event that a hook is told
+	Reason     string   `json:"reason,omitempty"`     // of the block that a hook is told
+	Node       string   `json:"node"`
+	Lease      string   `json:"lease"` // until when, RFC 3339
+	Steps      []Step   `json:"steps,omitempty"`
+	Error      string   `json:"error,omitempty"`
+	Started    string   `json:"started_at"`
+	Ended      string   `json:"ended_at,omitempty"`
 }
 
 // opID is the id of an operation: one add and one destroy in an instance's life.
@@ -79,6 +87,9 @@ type held struct {
 	until time.Time // the lease, as the journal has it
 	tried string    // a lease whose writing was not answered, or empty
 	lost  bool      // another node has taken it over
+
+	guard  context.Context // ends when the lease is lost
+	unlock context.CancelFunc
 }
 
 // begin writes a new operation, or takes over prior, one that has failed or
@@ -94,6 +105,10 @@ func (s *Service) begin(ctx context.Context, op Operation, prior *Operation) (*h
 	if op.Started == "" {
 		op.Started = s.stamp()
 	}
+	if op.Actor == "" && op.Via == "" {
+		o := OriginOf(ctx)
+		op.Actor, op.Address, op.Via = o.Actor, o.Address, o.Via
+	}
 	op.State, op.Node, op.Error, op.Ended = opRunning, s.node, "", ""
 	h := &held{s: s, op: op, quit: make(chan struct{}), done: make(chan struct{})}
 	if err := h.write(ctx); err != nil {
@@ -102,9 +117,42 @@ func (s *Service) begin(ctx context.Context, op Operation, prior *Operation) (*h
 		}
 		return nil, err
 	}
+	h.guard, h.unlock = context.WithCancel(context.WithoutCancel(ctx))
 	// The renewal outlives a caller that is cancelled, until the work has ended.
 	go h.renew(context.WithoutCancel(ctx))
 	return h, nil
+}
+
+// beginAlone begins an operation of which an instance has one at a time, and
+// that nobody has to finish when it dies.
+func (s *Service) beginAlone(ctx context.Context, op Operation) (*held, error) {
+	prior, err := s.operation(ctx, op.ID)
+	if err != nil {
+		return nil, err
+	}
+	if prior != nil {
+		if prior.live(s.now()) {
+			return nil, tenancy.Conflictf("the %s of %s is being changed on %s; try again when that has ended", subject(op.Verb), op.Domain, prior.Node)
+		}
+		op.Rev = prior.Rev
+	}
+	return s.begin(ctx, op, nil)
+}
+
+// subject is what an operation changes, for people.
+func subject(verb string) string {
+	if verb == "modify" {
+		return "names"
+	}
+	return verb
+}
+
+// warnEnd logs that the end of an operation could not be written: what it did
+// stands, and whoever meets the operation sees that.
+func (s *Service) warnEnd(h *held, err error) {
+	if err != nil {
+		s.log.Warn("writing the end of an operation", zap.String("operation", h.operation().ID), zap.Error(err))
+	}
 }
 
 // operation is a copy, since the renewal writes to the original.
@@ -153,6 +201,7 @@ func (h *held) put(ctx context.Context) error {
 // renew keeps the lease alive.
 func (h *held) renew(ctx context.Context) {
 	defer close(h.done)
+	defer h.unlock()
 	ticker := time.NewTicker(h.s.lease / 3)
 	defer ticker.Stop()
 	for {
@@ -165,12 +214,15 @@ func (h *held) renew(ctx context.Context) {
 			if errors.Is(err, couch.ErrConflict) {
 				h.lost = true
 			}
-			lost := h.lost
+			lost := h.lost || h.s.now().After(h.until) // or nobody can tell
 			h.mu.Unlock()
 			if err != nil {
 				h.s.log.Warn("renewing the lease of an operation", zap.String("operation", h.op.ID), zap.Error(err))
 			}
 			if lost {
+				h.unlock()
+			}
+			if h.isLost() {
 				return
 			}
 		}
@@ -179,10 +231,29 @@ func (h *held) renew(ctx context.Context) {
 
 // step notes a finished step. The journal has it at the latest with the next
 // renewal.
-func (h *held) step(name string) {
+func (h *held) step(name string) { h.stepped(name, nil) }
+
+// did tells whether a step is finished, by this node or one before.
+func (h *held) did(name string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.op.Steps = append(h.op.Steps, Step{Name: name, At: h.s.stamp(), Node: h.s.node})
+	for _, s := range h.op.Steps {
+		if s.Name == name && s.Error == "" {
+			return true
+		}
+	}
+	return false
+}
+
+// stepped notes a step with its error, if it has one.
+func (h *held) stepped(name string, cause error) {
+	text := ""
+	if cause != nil {
+		text = cause.Error()
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.op.Steps = append(h.op.Steps, Step{Name: name, At: h.s.stamp(), Node: h.s.node, Error: text})
 }
 
 // fence fails when this node may no longer be the only one at the operation. It
@@ -213,6 +284,20 @@ func (h *held) fence(ctx context.Context) (context.Context, context.CancelFunc, 
 	return ctx, cancel, nil
 }
 
+func (h *held) isLost() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.lost
+}
+
+// guarded is ctx, which also ends when the lease is lost, for an effect that can
+// take longer than one.
+func (h *held) guarded(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(h.guard, func() { cancel(tenancy.Conflictf("the lease of the %s of %s is lost", h.op.Verb, h.op.Domain)) })
+	return ctx, func() { stop(); cancel(nil) }
+}
+
 // fenced does one effect under the fence.
 func (h *held) fenced(ctx context.Context, effect func(ctx context.Context) error) error {
 	ctx, cancel, err := h.fence(ctx)
@@ -223,7 +308,8 @@ func (h *held) fenced(ctx context.Context, effect func(ctx context.Context) erro
 	return effect(ctx)
 }
 
-// end stops the renewal and writes how it ended.
+// end stops the renewal and writes how it ended: in the audit, and out of the
+// journal; but one that failed stays in the journal, for who goes on with it.
 func (h *held) end(ctx context.Context, state string, cause error) error {
 	close(h.quit)
 	<-h.done
@@ -237,7 +323,31 @@ func (h *held) end(ctx context.Context, state string, cause error) error {
 		h.op.Error = cause.Error()
 		h.op.Steps = append(h.op.Steps, Step{Name: state, At: h.op.Ended, Node: h.s.node, Error: cause.Error()})
 	}
-	return h.write(ctx)
+	if !h.op.finished() {
+		return h.write(ctx)
+	}
+	// The audit first: who is killed in between leaves an operation that is ended
+	// again, with an entry of the same id.
+	if entry, ok := entryOf(h.op); ok {
+		if err := h.s.putEntry(ctx, entry); err != nil {
+			return errors.Join(err, h.write(ctx))
+		}
+	}
+	return h.remove(ctx)
+}
+
+// remove takes the operation out of the journal.
+func (h *held) remove(ctx context.Context) error {
+	_, err := h.s.global.Delete(ctx, provision.OperationsDB, h.op.ID, h.op.Rev)
+	if errors.Is(err, couch.ErrConflict) && h.tried != "" {
+		if now, e := h.s.operation(ctx, h.op.ID); e == nil && now != nil && now.Node == h.op.Node && now.Lease == h.tried {
+			_, err = h.s.global.Delete(ctx, provision.OperationsDB, h.op.ID, now.Rev)
+		}
+	}
+	if errors.Is(err, couch.ErrNotFound) || errors.Is(err, couch.ErrConflict) {
+		return nil // it is out, or somebody else's
+	}
+	return err
 }
 
 // operation reads one of the journal; nil where there is none.

@@ -12,6 +12,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -43,6 +44,11 @@ type Options struct {
 	Rand      io.Reader        // default crypto/rand.Reader
 	Lease     time.Duration    // default DefaultLease
 	Parallel  int              // databases made or dropped at a time; default DefaultParallel
+	// Sleep waits, unless ctx ends before, which it tells. Default with a timer.
+	Sleep func(ctx context.Context, d time.Duration) bool
+	// Load is how many instances have their databases on a cluster; nil for not
+	// known. A new instance goes where the most room is.
+	Load func(cluster int) int
 }
 
 // Defaults of Options.
@@ -74,6 +80,12 @@ type Service struct {
 	rand     io.Reader
 	lease    time.Duration
 	parallel int
+	load     func(cluster int) int
+	sleep    func(ctx context.Context, d time.Duration) bool
+	outbox   outbox
+
+	settings atomic.Pointer[Settings]
+	hashing  chan struct{}
 
 	mu      sync.Mutex
 	ensured bool
@@ -84,7 +96,16 @@ type Service struct {
 func New(o Options) *Service {
 	s := &Service{
 		clusters: o.Clusters, global: o.Clusters.Main(), dir: o.Directory, node: o.Node,
-		log: o.Logger, now: o.Now, rand: o.Rand, lease: o.Lease, parallel: o.Parallel,
+		log: o.Logger, now: o.Now, rand: o.Rand, lease: o.Lease, parallel: o.Parallel, load: o.Load, sleep: o.Sleep,
+	}
+	s.hashing = make(chan struct{}, hashing)
+	s.Use(Settings{})
+	s.outbox.init()
+	if s.sleep == nil {
+		s.sleep = pause
+	}
+	if s.load == nil {
+		s.load = func(int) int { return 0 }
 	}
 	if s.log == nil {
 		s.log = zap.NewNop()
@@ -126,7 +147,7 @@ func (s *Service) Ensure(ctx context.Context) error {
 	if s.ensured {
 		return nil
 	}
-	for _, db := range []string{provision.InstancesDB, provision.ClaimsDB, provision.OperationsDB} {
+	for _, db := range []string{provision.InstancesDB, provision.ClaimsDB, provision.OperationsDB, provision.AuditDB} {
 		if _, err := s.global.CreateDB(ctx, db); err != nil {
 			return err
 		}
@@ -257,26 +278,36 @@ func (s *Service) save(ctx context.Context, inst *tenancy.Instance) error {
 
 // edit changes an instance's document: it reads, lets fn change what it read,
 // and writes; when somebody else wrote in between, it does so again from what
-// they wrote.
+// they wrote. What fn leaves as it was is not written.
 func (s *Service) edit(ctx context.Context, id string, fn func(inst *tenancy.Instance) error) (*tenancy.Instance, error) {
-	var err error
+	_, inst, err := s.change(ctx, id, fn)
+	return inst, err
+}
+
+// change is edit, and tells what the document was before.
+func (s *Service) change(ctx context.Context, id string, fn func(inst *tenancy.Instance) error) (before, after *tenancy.Instance, err error) {
 	for range conflictRetries {
 		var inst *tenancy.Instance
 		if inst, err = s.byID(ctx, id); err != nil {
 			if errors.Is(err, couch.ErrNotFound) {
-				return nil, tenancy.ErrNotFound
+				return nil, nil, tenancy.ErrNotFound
 			}
-			return nil, err
+			return nil, nil, err
 		}
+		before = inst.Clone()
 		if err = fn(inst); err != nil {
-			return nil, err
+			return nil, nil, err
+		}
+		if len(differences(before, inst)) == 0 {
+			s.dir.Apply(inst) // it may be news to this node
+			return before, inst, nil
 		}
 		if err = s.save(ctx, inst); err == nil {
-			return inst, nil
+			return before, inst, nil
 		}
 		if !errors.Is(err, couch.ErrConflict) {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return nil, tenancy.Conflictf("the instance's document is being changed by others; %d tries met another change", conflictRetries)
+	return nil, nil, tenancy.Conflictf("the instance's document is being changed by others; %d tries met another change", conflictRetries)
 }

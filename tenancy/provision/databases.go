@@ -12,6 +12,8 @@ const (
 	InstancesDB  = "global/instances"
 	ClaimsDB     = "gatehouse/claims"
 	OperationsDB = "gatehouse/operations"
+	AuditDB      = "gatehouse/audit"
+	TokensDB     = "gatehouse/tokens"
 )
 
 // Doctypes are the types of documents that a new instance has a database for.
@@ -57,20 +59,32 @@ type Database struct {
 // Databases are all databases of a new instance.
 func Databases(spec Spec) []Database {
 	own := map[string][]any{
-		"io.cozy.files":    directories(spec),
 		"io.cozy.contacts": {contact(spec)},
 		"io.cozy.settings": {settings(spec)},
 	}
+	for _, d := range directories(spec) {
+		own["io.cozy.files"] = append(own["io.cozy.files"], d)
+	}
+	if spec.Vault != nil {
+		own["io.cozy.settings"] = append(own["io.cozy.settings"], spec.Vault)
+	}
 	out := make([]Database, 0, len(Doctypes))
 	for _, doctype := range Doctypes {
-		db := Database{Name: DatabaseName(spec.Prefix, doctype)}
-		for _, doc := range designsOf(doctype) {
-			db.Docs = append(db.Docs, doc)
-		}
+		db := Empty(spec.Prefix, doctype)
 		db.Docs = append(db.Docs, own[doctype]...)
 		out = append(out, db)
 	}
 	return out
+}
+
+// Empty is an instance's database of one doctype with its indexes and views, and
+// without documents.
+func Empty(prefix, doctype string) Database {
+	db := Database{Name: DatabaseName(prefix, doctype)}
+	for _, doc := range designsOf(doctype) {
+		db.Docs = append(db.Docs, doc)
+	}
+	return db
 }
 
 func designsOf(doctype string) []json.RawMessage {

@@ -24,6 +24,9 @@ type Spec struct {
 
 	Email, PublicName, Phone, Timezone string
 	Settings                           map[string]string // further ones
+
+	Bare  bool           // without the directories for photos and the like
+	Vault map[string]any // the document of the vault's settings; nil for an instance without a passphrase
 }
 
 // Ids of documents that are the same in every instance.
@@ -112,7 +115,17 @@ type directory struct {
 	Metadata     *metadata   `json:"cozyMetadata,omitempty"`
 }
 
-func directories(spec Spec) []any {
+// Paths are those of the directories of a new instance, but for its root, each
+// after the one that it is in.
+func Paths(spec Spec) []string {
+	var out []string
+	for _, d := range directories(spec)[1:] {
+		out = append(out, d.Path)
+	}
+	return out
+}
+
+func directories(spec Spec) []directory {
 	at := spec.Time.UTC().Format(time.RFC3339Nano)
 	n := namesFor(spec.Locale)
 	meta := &metadata{
@@ -128,12 +141,15 @@ func directories(spec Spec) []any {
 	root := directory{ID: RootID, Type: "directory", CreatedAt: at, UpdatedAt: at, Path: "/"}
 	trash := dir(TrashID, RootID, ".cozy_trash", "/.cozy_trash")
 	trash.Metadata = nil
+	if spec.Bare {
+		return []directory{root, trash}
+	}
 	admin := dir(DocID(spec.ID, "administrative"), RootID, n.Administrative, "/"+n.Administrative)
 	admin.ReferencedBy = []reference{{ID: "io.cozy.apps/administrative", Type: "io.cozy.apps"}}
 	photos := dir(DocID(spec.ID, "photos"), RootID, n.Photos, "/"+n.Photos)
 	uploaded := dir(DocID(spec.ID, "uploaded"), photos.ID, n.Uploaded, photos.Path+"/"+n.Uploaded)
 	backedUp := dir(DocID(spec.ID, "backed-up"), photos.ID, n.BackedUp, photos.Path+"/"+n.BackedUp)
-	return []any{root, trash, admin, photos, uploaded, backedUp}
+	return []directory{root, trash, admin, photos, uploaded, backedUp}
 }
 
 // contact is the owner's own entry in the address book.
