@@ -233,7 +233,8 @@ func (i *Instance) Attributes() map[string]json.RawMessage {
 // Secret tells whether a field's value must never be shown. Besides the known
 // ones, fields of newer stacks count whose name says it.
 func Secret(field string) bool {
-	for _, suffix := range []string{"_secret", "_token", "_hash", "_key", "passphrase", "password"} {
+	field = strings.ToLower(field)
+	for _, suffix := range []string{"secret", "token", "hash", "key", "passphrase", "password"} {
 		if strings.HasSuffix(field, suffix) {
 			return true
 		}

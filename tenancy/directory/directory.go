@@ -4,6 +4,7 @@ package directory
 
 import (
 	"context"
+	"encoding/json"
 	"iter"
 	"math/rand/v2"
 	"strings"
@@ -31,6 +32,16 @@ type Options struct {
 	Cluster Source
 	// Database is the one with the instances. Default global/instances.
 	Database string
+	// Read gives a document as the store has it now. It is asked where the feed shows
+	// an older revision than is known: a feed can rewind, but the older one is also
+	// what is left when the newer one of two in conflict is deleted. A missing one is
+	// couch.ErrNotFound. nil: what is known stays.
+	Read func(ctx context.Context, id string) (json.RawMessage, error)
+	// Claims has the database of claims, which is read for the names in quarantine;
+	// nil for none.
+	Claims Claims
+	// ClaimsDatabase is its name. Default gatehouse/claims.
+	ClaimsDatabase string
 	// Ensure makes the database, and is called when there is none and nothing is
 	// known of one. May be nil.
 	Ensure func(context.Context) error
@@ -59,6 +70,7 @@ type Options struct {
 // Defaults of Options.
 const (
 	DefaultDatabase      = "global/instances"
+	DefaultClaims        = "gatehouse/claims"
 	DefaultWait          = 10 * time.Second
 	DefaultSnapshotEvery = 10 * time.Second
 )
@@ -77,6 +89,8 @@ type Directory struct {
 	watches int
 	at      position // up to where served has been read
 	status  progress
+
+	quarantined quarantines
 
 	unsaved atomic.Bool
 	dirty   chan struct{} // wakes the keeper of snapshots
@@ -98,6 +112,9 @@ type position struct {
 func New(opts Options) *Directory {
 	if opts.Database == "" {
 		opts.Database = DefaultDatabase
+	}
+	if opts.ClaimsDatabase == "" {
+		opts.ClaimsDatabase = DefaultClaims
 	}
 	if opts.Wait <= 0 {
 		opts.Wait = DefaultWait
@@ -167,15 +184,18 @@ func (d *Directory) Stop(ctx context.Context) error {
 }
 
 // run is the life of a started directory: it follows here, and keeps snapshots
-// in one more goroutine.
+// in one more goroutine, and the names in quarantine in another.
 func (d *Directory) run(ctx context.Context) {
 	defer close(d.done)
-	var saving sync.WaitGroup
+	var beside sync.WaitGroup
 	if d.opts.Snapshot != "" {
-		saving.Go(func() { d.keepSnapshots(ctx) })
+		beside.Go(func() { d.keepSnapshots(ctx) })
+	}
+	if d.opts.Claims != nil {
+		beside.Go(func() { d.followClaims(ctx) })
 	}
 	d.follow(ctx)
-	saving.Wait()
+	beside.Wait()
 	d.mu.Lock()
 	if d.status.state == Following { // even without changes: the file's age is news
 		d.markUnsaved()
@@ -315,6 +335,9 @@ func (d *Directory) Subscribe(fn func(old, new *Entry)) (cancel func()) {
 // Ready is closed as soon as there is a whole directory to serve from.
 func (d *Directory) Ready() <-chan struct{} { return d.ready }
 
+// Loaded tells whether there is.
+func (d *Directory) Loaded() bool { return d.served.Load() != nil }
+
 // ByID is the entry of a document. It takes no lock.
 func (d *Directory) ByID(id string) (*Entry, bool) {
 	x := d.served.Load()
@@ -339,6 +362,16 @@ func (d *Directory) All() iter.Seq[*Entry] {
 func (d *Directory) Len() int {
 	if x := d.served.Load(); x != nil {
 		return int(x.ids.count.Load())
+	}
+	return 0
+}
+
+// Load is the number of instances whose databases are on a cluster.
+func (d *Directory) Load(cluster int) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if x := d.served.Load(); x != nil {
+		return x.load[cluster]
 	}
 	return 0
 }

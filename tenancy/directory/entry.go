@@ -5,6 +5,7 @@ package directory
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -23,10 +24,14 @@ type Entry struct {
 	Context   string
 	Locale    string
 	UUID      string
-	Cluster   int // with the instance's databases
+	Cluster   int  // with the instance's databases
+	Onboarded bool // the owner has chosen a password, or needs none
 	State     tenancy.State
 	Reason    tenancy.Reason // of a block; empty in every other state
 }
+
+// maxAliases bounds what one document, of whoever wrote it, costs a directory.
+const maxAliases = 1000
 
 // errNoID is a document that cannot be told from others.
 var errNoID = errors.New("an instance's document has no _id")
@@ -41,10 +46,13 @@ func EntryOf(doc *tenancy.Instance) (Entry, error) {
 	if err := doc.Malformed(); err != nil {
 		return Entry{}, err
 	}
+	if n := len(doc.Aliases()); n > maxAliases {
+		return Entry{}, fmt.Errorf("instance document %q has %d aliases, and at most %d are taken", doc.ID(), n, maxAliases)
+	}
 	e := Entry{
 		ID: doc.ID(), Rev: doc.Rev(), Domain: doc.Domain(), Prefix: doc.Prefix(),
 		Context: doc.Text("context"), Locale: doc.Locale(), UUID: doc.Text("uuid"),
-		Cluster: doc.Cluster(), State: doc.State(),
+		Cluster: doc.Cluster(), Onboarded: doc.Bool("onboarding_finished"), State: doc.State(),
 	}
 	if e.State == tenancy.Blocked {
 		e.Reason = doc.BlockingReason()

@@ -72,8 +72,7 @@ func (f *follower) step(ctx context.Context) error {
 	began := f.d.opts.Now()
 	last, more, err := f.d.opts.Cluster.Changes(ctx, f.d.opts.Database, feed, func(c couch.Change) error {
 		seen++
-		f.take(c)
-		return nil
+		return f.take(ctx, c)
 	})
 	if err != nil {
 		switch {
@@ -95,24 +94,83 @@ func (f *follower) step(ctx context.Context) error {
 }
 
 // take hands on one change.
-func (f *follower) take(c couch.Change) {
+func (f *follower) take(ctx context.Context, c couch.Change) error {
 	if isDesign(c.ID) {
-		return
+		return nil
+	}
+	if f.d.opts.Read != nil && f.d.newer(c.ID, c.Rev) {
+		return f.ask(ctx, c.ID)
 	}
 	if c.Deleted {
 		f.d.remove(c.ID, c.Rev, true)
-		return
+		return nil
 	}
 	if len(c.Doc) == 0 || string(c.Doc) == "null" {
 		f.d.unreadable(c.ID, c.Rev, errNoDocument)
-		return
+		return nil
 	}
 	doc, err := tenancy.ParseInstance(c.Doc)
 	if err != nil {
 		f.d.unreadable(c.ID, c.Rev, err)
-		return
+		return nil
 	}
 	f.d.applyDoc(doc, true)
+	return nil
+}
+
+// ask reads a document of which the feed shows an older revision than is known, and
+// takes the store's word for it.
+func (f *follower) ask(ctx context.Context, id string) error {
+	raw, err := f.d.opts.Read(ctx, id)
+	if errors.Is(err, couch.ErrNotFound) {
+		f.d.forget(id)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	doc, err := tenancy.ParseInstance(raw)
+	if err != nil {
+		return nil // what is known stays
+	}
+	entry, err := EntryOf(doc)
+	if err != nil {
+		return nil
+	}
+	if f.d.newer(id, entry.Rev) {
+		f.d.log.Warn("the store has gone back to an older revision of an instance's document", zap.String("id", id), zap.String("rev", entry.Rev))
+	}
+	f.d.change(true, func(x *index) (*Entry, *Entry, bool) {
+		old := x.byID(id)
+		if old != nil && old.Rev == entry.Rev {
+			return nil, nil, false
+		}
+		x.dead.lift(id)
+		x.replace(old, &entry)
+		return old, &entry, true
+	})
+	return nil
+}
+
+// newer tells whether a newer revision of a document is known than this one.
+func (d *Directory) newer(id, rev string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	x := d.served.Load()
+	return d.loading == nil && x != nil && x.older(id, rev)
+}
+
+// forget removes an entry, and what is known of its revisions.
+func (d *Directory) forget(id string) {
+	d.change(true, func(x *index) (*Entry, *Entry, bool) {
+		old := x.byID(id)
+		x.dead.lift(id)
+		if old == nil {
+			return nil, nil, false
+		}
+		x.replace(old, nil)
+		return old, nil, true
+	})
 }
 
 var errNoDocument = errors.New("the feed has a change without its document")

@@ -21,6 +21,7 @@ type index struct {
 	private bool
 
 	rivals    map[string][]*Entry // entries that have a key without being found by it
+	load      map[int]int         // cluster → entries
 	children  map[uint64]int32    // hashed parent → hosts that a parent of that name would take
 	dead      tombstones
 	malformed map[string]string // document id → the revision that could not be read
@@ -29,7 +30,7 @@ type index struct {
 func newIndex() *index {
 	return &index{
 		seed: maphash.MakeSeed(), private: true,
-		rivals: map[string][]*Entry{}, children: map[uint64]int32{}, malformed: map[string]string{},
+		rivals: map[string][]*Entry{}, children: map[uint64]int32{}, load: map[int]int{}, malformed: map[string]string{},
 	}
 }
 
@@ -58,6 +59,12 @@ func (x *index) knows(id, rev string) bool {
 		return compareRevs(rev, e.Rev) <= 0
 	}
 	return x.dead.covers(id, rev)
+}
+
+// older tells whether the index has a live entry of a newer revision.
+func (x *index) older(id, rev string) bool {
+	e := x.byID(id)
+	return e != nil && compareRevs(rev, e.Rev) < 0
 }
 
 // apply takes an entry in, unless it is known already. old is what it replaces.
@@ -99,6 +106,7 @@ func (x *index) readable(id, rev string) {
 // both have is never without an entry for a reader.
 func (x *index) replace(old, new *Entry) {
 	if new != nil {
+		x.load[new.Cluster]++
 		x.ids.put(maphash.String(x.seed, new.ID), new.ID, 0, new, x.private)
 		new.names(func(key string, by By) {
 			x.count(key, by, 1) // before a reader can need it
@@ -106,6 +114,7 @@ func (x *index) replace(old, new *Entry) {
 		})
 	}
 	if old != nil {
+		x.load[old.Cluster]--
 		if new == nil {
 			x.ids.delete(maphash.String(x.seed, old.ID), old.ID, x.private)
 		}

@@ -36,6 +36,9 @@ func parseHeader(frame []byte) (h header, ok bool) {
 	return h, r.whole()
 }
 
+// onboardedBit stands beside the state.
+const onboardedBit = 0x80
+
 // append writes an entry. A key or prefix that is the domain is left out.
 func (e *Entry) append(dst []byte) []byte {
 	key, prefix := e.Key, e.Prefix
@@ -55,7 +58,11 @@ func (e *Entry) append(dst []byte) []byte {
 		dst = appendText(dst, alias)
 	}
 	dst = binary.AppendVarint(dst, int64(e.Cluster))
-	return append(dst, byte(e.State))
+	bits := byte(e.State)
+	if e.Onboarded {
+		bits |= onboardedBit
+	}
+	return append(dst, bits)
 }
 
 // parseEntry reads an entry, whose strings are parts of the frame. ok is false
@@ -83,12 +90,13 @@ func parseEntry(frame string) (*Entry, bool) {
 		}
 	}
 	cluster := r.number()
-	state := r.byte()
+	bits := r.byte()
+	state := bits &^ onboardedBit
 	if !r.whole() || e.ID == "" || e.Key == "" ||
 		cluster < math.MinInt32 || cluster > math.MaxInt32 || state > byte(tenancy.Deleting) {
 		return nil, false
 	}
-	e.Cluster, e.State = int(cluster), tenancy.State(state)
+	e.Cluster, e.State, e.Onboarded = int(cluster), tenancy.State(state), bits&onboardedBit != 0
 	return e, true
 }
 

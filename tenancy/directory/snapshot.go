@@ -29,7 +29,7 @@ import (
 
 const (
 	snapshotMagic   = "gatehouse directory\n"
-	snapshotVersion = 1
+	snapshotVersion = 2
 	// maxFrame bounds what a broken length makes us allocate, in bytes.
 	maxFrame = 16 << 20
 	// snapshotBuffer is for reading and writing in large pieces, in bytes.

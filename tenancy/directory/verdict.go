@@ -49,7 +49,7 @@ func (d *Directory) Decide(host string, mode Mode) Verdict {
 	}
 	match, found := x.resolve(host, mode)
 	if !found {
-		return Verdict{Code: tenancy.CodeNotFound, Status: http.StatusNotFound}
+		return d.unknown(host, mode)
 	}
 	switch {
 	case match.Entry.State == tenancy.Deleting:

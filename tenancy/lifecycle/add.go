@@ -170,7 +170,17 @@ func (s *Service) make(ctx context.Context, h *held, db *couch.Cluster, domain t
 		inst.Set("onboarding_finished", true)
 	}
 	progress("record", 0, 1)
-	if err := h.fenced(ctx, func(ctx context.Context) error { return s.save(ctx, inst) }); err != nil {
+	// A stack, which knows no claims, may have made it meanwhile.
+	if err := s.checkNames(ctx, change.names(domain)); err != nil {
+		return nil, err
+	}
+	err := h.fenced(ctx, func(ctx context.Context) error {
+		if err := s.save(ctx, inst); err != nil {
+			return &lastWrite{err}
+		}
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	h.step("record")
@@ -215,6 +225,16 @@ func (a *Added) fail(app string, err error) {
 
 func ownerOf(op Operation) Owner { return Owner{ID: op.Instance, Domain: op.Domain, Prefix: op.Prefix} }
 
+// lastWrite is the failure to write the record.
+type lastWrite struct{ error }
+
+func (l *lastWrite) Unwrap() error { return l.error }
+
+// unanswered tells whether a write may still be done by a server that has it.
+func unanswered(err error) bool {
+	return errors.Is(err, tenancy.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+}
+
 // makeDatabases makes and fills the databases, some at a time.
 func (s *Service) makeDatabases(ctx context.Context, h *held, db *couch.Cluster, databases []provision.Database, progress Progress) error {
 	var done atomic.Int32
@@ -224,7 +244,12 @@ func (s *Service) makeDatabases(ctx context.Context, h *held, db *couch.Cluster,
 	for _, d := range databases {
 		group.Go(func() error {
 			err := h.fenced(ctx, func(ctx context.Context) error {
-				_, err := db.CreateDB(ctx, d.Name)
+				created, err := db.CreateDB(ctx, d.Name)
+				if err == nil && !created {
+					return tenancy.Conflictf("the database %s was there a moment later: a stack is making the same domain", d.Name)
+				}
+				// One whose answer was lost counts as ours: there was none before.
+				h.mine(d.Name)
 				return err
 			})
 			if err == nil && len(d.Docs) > 0 {
@@ -258,6 +283,9 @@ func fill(ctx context.Context, db *couch.Cluster, d provision.Database) error {
 // checkNames refuses names that an instance has, by the stack's view, and those
 // that would be ambiguous with one.
 func (s *Service) checkNames(ctx context.Context, names []tenancy.Domain) error {
+	if !s.dir.Loaded() {
+		return tenancy.Unavailablef("the directory is being loaded, so that it is not known which names are ambiguous")
+	}
 	all := make([]string, len(names))
 	for i, name := range names {
 		all[i] = name.String()
@@ -306,6 +334,22 @@ func (s *Service) checkOrphans(ctx context.Context, db *couch.Cluster, op Operat
 // the operation stays in the journal, and the next to meet it undoes it. Where the
 // document is there after all, and only the answer was lost, the add is done.
 func (s *Service) abandon(ctx context.Context, h *held, cause error) (*tenancy.Instance, error) {
+	var last *lastWrite
+	if errors.As(cause, &last) && unanswered(cause) {
+		// The record may still come, by a server that is slow: what is taken back now
+		// would be missed by it. After the lease whoever meets the operation sees.
+		inst, err := s.byID(ctx, h.operation().Instance)
+		if err != nil {
+			h.stepped("record", cause)
+			s.warnEnd(h, h.note(ctx))
+			h.leave()
+			return nil, cause
+		}
+		s.dir.Apply(inst)
+		s.complete(ctx, h, inst, func(string, int, int) {})
+		s.warnEnd(h, h.end(ctx, opDone, nil))
+		return inst, nil
+	}
 	inst, err := s.dropAdded(ctx, h)
 	switch {
 	case err != nil:
@@ -404,7 +448,21 @@ func (s *Service) dropUnowned(ctx context.Context, h *held, op Operation) error 
 	if err != nil {
 		return err
 	}
-	if err := s.dropDatabases(ctx, h, db, op.Prefix, nil); err != nil {
+	if own, here := h.own(); here {
+		// Just those: what else is there is of a stack that is at the same domain.
+		for _, name := range own {
+			err := h.fenced(ctx, func(ctx context.Context) error {
+				_, err := db.DestroyDB(ctx, name)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+		if found, err := databasesOf(ctx, db, op.Prefix); err != nil || len(found) > 0 {
+			return err
+		}
+	} else if err := s.dropDatabases(ctx, h, db, op.Prefix, nil); err != nil {
 		return err
 	}
 	return s.removeFiles(ctx, h, op)

@@ -106,7 +106,7 @@ func (s *Service) install(ctx context.Context, h *held, inst *tenancy.Instance, 
 
 // writeApp writes an app's documents, over those of an earlier version.
 func (s *Service) writeApp(ctx context.Context, inst *tenancy.Instance, docs []AppDoc) error {
-	db, err := s.clusters.Of(inst.Cluster())
+	db, err := s.of(inst)
 	if err != nil {
 		return err
 	}

@@ -49,6 +49,9 @@ func (s *Service) DestroyWith(ctx context.Context, domain string, o DestroyOptio
 	if err != nil {
 		return err
 	}
+	if err := inst.Malformed(); err != nil {
+		return tenancy.Conflictf("the record cannot be read, so that it is not known which databases are the instance's; it has to be put right by hand: %v", err)
+	}
 	switch {
 	case prior != nil && prior.live(s.now()):
 		return tenancy.Conflictf("The deletion has already been requested: %s is at it", prior.Node)
@@ -116,7 +119,7 @@ func (s *Service) resumeGone(ctx context.Context, domain string, progress Progre
 		return tenancy.ErrNotFound
 	}
 	claims, err := s.claims(ctx, []string{key})
-	if err != nil {
+	if err != nil && !errors.Is(err, couch.ErrNotFound) {
 		return err
 	}
 	c, ok := claims[key]
@@ -154,12 +157,12 @@ func (s *Service) finishDestroy(ctx context.Context, op *Operation, progress Pro
 	err = s.unmake(ctx, h, progress)
 	cleanup, cancel := detach(ctx)
 	defer cancel()
-	if errors.Is(err, ErrRefused) { // nothing is dropped yet
+	if errors.Is(err, ErrRefused) {
 		e := h.fenced(cleanup, func(ctx context.Context) error {
-			_, err := s.edit(ctx, op.Instance, func(inst *tenancy.Instance) error {
-				inst.Unset("deleting")
-				return nil
-			})
+			inst, err := s.byID(ctx, op.Instance)
+			if err == nil {
+				_, err = s.unflag(ctx, inst, h.operation())
+			}
 			return err
 		})
 		if e == nil {
@@ -190,10 +193,24 @@ func (s *Service) askBefore(ctx context.Context, h *held, progress Progress) err
 		ID: op.ID, Kind: BeforeDestroy, Time: at, Domain: op.Domain, Instance: op.Instance, Prefix: op.Prefix,
 	})
 	h.stepped("hook "+BeforeDestroy, err)
-	if err == nil {
-		progress("hook", 1, 1)
+	if err != nil {
+		return err
 	}
-	return err
+	progress("hook", 1, 1)
+	// In the journal now: who goes on with this must not ask again after the first drop.
+	return h.note(ctx)
+}
+
+// shared tells whether another record has the same databases: a stack, which knows
+// no claims, can have made the same domain at the same time.
+func (s *Service) shared(ctx context.Context, op Operation) (bool, error) {
+	found, err := s.byNames(ctx, []string{op.Domain})
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(found, func(inst *tenancy.Instance) bool {
+		return inst.ID() != op.Instance && inst.Prefix() == op.Prefix && inst.Cluster() == op.Cluster
+	}), nil
 }
 
 // removeFiles removes an instance's files, where this front door keeps any.
@@ -219,6 +236,7 @@ func (s *Service) unmake(ctx context.Context, h *held, progress Progress) error 
 	if err != nil {
 		return err
 	}
+	gone, keep := false, false
 	progress("flag", 0, 0)
 	err = h.fenced(ctx, func(ctx context.Context) error {
 		_, err := s.edit(ctx, op.Instance, func(inst *tenancy.Instance) error {
@@ -231,12 +249,20 @@ func (s *Service) unmake(ctx context.Context, h *held, progress Progress) error 
 	case errors.Is(err, tenancy.ErrNotFound):
 		// The databases went before the record did. Those that are there now have the
 		// same names, but are those of an instance that was made since.
+		gone = true
 	case err != nil:
 		return err
 	default:
 		h.step("flag")
 		if err := s.askBefore(ctx, h, progress); err != nil {
 			return err
+		}
+		if keep, err = s.shared(ctx, op); err != nil {
+			return err
+		}
+		if keep {
+			h.step("databases and files are another record's, and stay")
+			break
 		}
 		if err := s.dropDatabases(ctx, h, db, op.Prefix, progress); err != nil {
 			return err
@@ -257,6 +283,13 @@ func (s *Service) unmake(ctx context.Context, h *held, progress Progress) error 
 		return err
 	}
 	h.step("record")
+	if !gone && !keep {
+		// What a stack has made meanwhile: it lets the API through for cleaning up. The
+		// claims still keep the name from others.
+		if err := s.dropLate(ctx, h, db, op.Prefix); err != nil {
+			return err
+		}
+	}
 	err = h.fenced(ctx, func(ctx context.Context) error {
 		return s.unclaim(ctx, op.Names, func(c Claim) bool { return c.Instance == op.Instance })
 	})
@@ -311,15 +344,42 @@ func (s *Service) dropDatabases(ctx context.Context, h *held, db *couch.Cluster,
 	return group.Wait()
 }
 
-// removeRecord deletes the instance's document, whatever its revision is by now.
+// lateRounds bounds how often databases that came late are dropped.
+const lateRounds = 3
+
+// dropLate drops databases that were made while the others were dropped.
+func (s *Service) dropLate(ctx context.Context, h *held, db *couch.Cluster, prefix string) error {
+	for range lateRounds {
+		found, err := databasesOf(ctx, db, prefix)
+		if err != nil || len(found) == 0 {
+			return err
+		}
+		if err := s.dropDatabases(ctx, h, db, prefix, nil); err != nil {
+			return err
+		}
+	}
+	return tenancy.Conflictf("somebody goes on making databases that begin with %s", prefix)
+}
+
+// removeRecord deletes the instance's document, whatever its revision is by now, and
+// the revisions in conflict with it, of which CouchDB would show the next one.
 func (s *Service) removeRecord(ctx context.Context, id string) error {
 	for range conflictRetries {
-		inst, err := s.byID(ctx, id)
+		raw, err := s.global.GetWithConflicts(ctx, provision.InstancesDB, id)
 		if errors.Is(err, couch.ErrNotFound) {
 			return nil
 		}
 		if err != nil {
 			return err
+		}
+		inst, err := tenancy.ParseInstance(raw)
+		if err != nil {
+			return err
+		}
+		for _, rev := range inst.List("_conflicts") {
+			if _, err := s.global.Delete(ctx, provision.InstancesDB, id, rev); err != nil && !errors.Is(err, couch.ErrConflict) && !errors.Is(err, couch.ErrNotFound) {
+				return err
+			}
 		}
 		rev, err := s.global.Delete(ctx, provision.InstancesDB, id, inst.Rev())
 		if err == nil {
@@ -344,7 +404,7 @@ func (s *Service) free(ctx context.Context, inst *tenancy.Instance) (*tenancy.In
 		return nil, tenancy.Conflictf("the deletion is under way on %s", prior.Node)
 	}
 	if prior == nil || prior.finished() { // a stack's flag
-		return s.unflag(ctx, inst, 1)
+		return s.unflag(ctx, inst, Operation{Databases: 1})
 	}
 	h, err := s.begin(ctx, *prior, prior)
 	if err != nil {
@@ -352,7 +412,7 @@ func (s *Service) free(ctx context.Context, inst *tenancy.Instance) (*tenancy.In
 	}
 	var freed *tenancy.Instance
 	err = h.fenced(ctx, func(ctx context.Context) (err error) {
-		freed, err = s.unflag(ctx, inst, prior.Databases)
+		freed, err = s.unflag(ctx, inst, *prior)
 		return err
 	})
 	cleanup, cancel := detach(ctx)
@@ -365,10 +425,9 @@ func (s *Service) free(ctx context.Context, inst *tenancy.Instance) (*tenancy.In
 	return freed, err
 }
 
-// unflag writes what becomes of an instance whose deletion is given up, and that
-// had so many databases before.
-func (s *Service) unflag(ctx context.Context, inst *tenancy.Instance, databases int) (*tenancy.Instance, error) {
-	db, err := s.clusters.Of(inst.Cluster())
+// unflag writes what becomes of an instance whose deletion is given up.
+func (s *Service) unflag(ctx context.Context, inst *tenancy.Instance, op Operation) (*tenancy.Instance, error) {
+	db, err := s.of(inst)
 	if err != nil {
 		return nil, err
 	}
@@ -378,10 +437,24 @@ func (s *Service) unflag(ctx context.Context, inst *tenancy.Instance, databases 
 	}
 	return s.edit(ctx, inst.ID(), func(inst *tenancy.Instance) error {
 		inst.Unset("deleting")
-		if len(found) < databases {
+		if lost(inst.Prefix(), found, op.Databases) {
 			inst.Set("blocked", true)
 			inst.Set("blocking_reason", string(tenancy.ReasonDeletionFailed))
 		}
 		return nil
+	})
+}
+
+// lost tells whether an instance has lost databases to a deletion, which found so
+// many: a stack may have made others since.
+func lost(prefix string, found []string, databases int) bool {
+	if len(found) < databases {
+		return true
+	}
+	if databases < len(provision.Doctypes) { // it had not got all of them
+		return false
+	}
+	return slices.ContainsFunc(provision.Doctypes, func(doctype string) bool {
+		return !listed(found, provision.DatabaseName(prefix, doctype))
 	})
 }

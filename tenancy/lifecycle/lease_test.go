@@ -4,6 +4,7 @@
 package lifecycle_test
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -85,7 +86,10 @@ func TestLeaseLost(t *testing.T) {
 				winner = other.add(t, "alice.example.com", lifecycle.Change{})
 			}
 		})
-		is(t, err, tenancy.ErrConflict, "the add that was stopped")
+		// By the fence, or by the record that is there by then.
+		if !errors.Is(err, tenancy.ErrConflict) && !errors.Is(err, tenancy.ErrExists) {
+			t.Errorf("the add that was stopped: %v", err)
+		}
 		f.whole(t, "alice.example.com")
 		if f.records(t)[winner.ID()] == nil {
 			t.Error("the instance is not the one that was made meanwhile")

@@ -145,6 +145,8 @@ type directory struct {
 	known     map[string]*tenancy.Instance
 	removed   []string
 	ambiguous map[string]string // by normal form: with whom
+
+	quarantined map[string]time.Time
 }
 
 func (d *directory) Apply(inst *tenancy.Instance) {
@@ -171,6 +173,23 @@ func (d *directory) Find(key string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+func (d *directory) Len() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.known)
+}
+
+func (d *directory) Loaded() bool { return true }
+
+func (d *directory) Quarantine(key string, until time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.quarantined == nil {
+		d.quarantined = map[string]time.Time{}
+	}
+	d.quarantined[key] = until
 }
 
 func (d *directory) Ambiguous(name tenancy.Domain) (string, bool) {

@@ -106,6 +106,9 @@ func (s *Service) Preview(ctx context.Context, domain string, change Change) (*t
 
 // modifyDeleting sets or frees the flag, alone.
 func (s *Service) modifyDeleting(ctx context.Context, inst *tenancy.Instance, change Change) (after *tenancy.Instance, err error) {
+	if err := change.checkRev(inst); err != nil {
+		return nil, err
+	}
 	if !*change.Deleting {
 		after, err = s.free(ctx, inst)
 	} else {
@@ -231,7 +234,7 @@ func (s *Service) modifySettings(ctx context.Context, inst *tenancy.Instance, ch
 	if len(values) == 0 {
 		return nil, nil
 	}
-	db, err := s.clusters.Of(inst.Cluster())
+	db, err := s.of(inst)
 	if err != nil {
 		return nil, err
 	}
@@ -252,6 +255,9 @@ func (s *Service) modifySettings(ctx context.Context, inst *tenancy.Instance, ch
 			return diff, err
 		}
 		if _, err = db.Put(ctx, name, provision.SettingsID, doc); !errors.Is(err, couch.ErrConflict) {
+			if errors.Is(err, couch.ErrNotFound) {
+				err = tenancy.Conflictf("the instance's database %s is missing; see repair", name)
+			}
 			if err != nil {
 				diff = nil
 			}

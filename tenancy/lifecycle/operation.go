@@ -87,6 +87,8 @@ type held struct {
 	until time.Time // the lease, as the journal has it
 	tried string    // a lease whose writing was not answered, or empty
 	lost  bool      // another node has taken it over
+	begun bool      // by this process, from the beginning
+	made  []string  // databases that this process has made for it
 
 	guard  context.Context // ends when the lease is lost
 	unlock context.CancelFunc
@@ -110,7 +112,7 @@ func (s *Service) begin(ctx context.Context, op Operation, prior *Operation) (*h
 		op.Actor, op.Address, op.Via = o.Actor, o.Address, o.Via
 	}
 	op.State, op.Node, op.Error, op.Ended = opRunning, s.node, "", ""
-	h := &held{s: s, op: op, quit: make(chan struct{}), done: make(chan struct{})}
+	h := &held{s: s, op: op, begun: prior == nil && op.Rev == "", quit: make(chan struct{}), done: make(chan struct{})}
 	if err := h.write(ctx); err != nil {
 		if errors.Is(err, couch.ErrConflict) {
 			return nil, tenancy.Conflictf("another front door was quicker to begin the %s of %s", op.Verb, op.Domain)
@@ -232,6 +234,42 @@ func (h *held) renew(ctx context.Context) {
 // step notes a finished step. The journal has it at the latest with the next
 // renewal.
 func (h *held) step(name string) { h.stepped(name, nil) }
+
+// mine notes a database that this process has made for the operation.
+func (h *held) mine(name string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.made = append(h.made, name)
+}
+
+// own are the databases that were made for the operation; here is false where
+// another front door made them.
+func (h *held) own() (names []string, here bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.made, h.begun
+}
+
+// note writes the operation now, with the steps so far.
+func (h *held) note(ctx context.Context) error {
+	ctx, cancel := detach(ctx)
+	defer cancel()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	err := h.write(ctx)
+	if errors.Is(err, couch.ErrConflict) {
+		h.lost = true
+		return tenancy.Conflictf("another front door has taken over this %s of %s", h.op.Verb, h.op.Domain)
+	}
+	return err
+}
+
+// leave stops working at the operation without ending it: whoever meets it after
+// the lease goes on with it.
+func (h *held) leave() {
+	close(h.quit)
+	<-h.done
+}
 
 // did tells whether a step is finished, by this node or one before.
 func (h *held) did(name string) bool {

@@ -52,7 +52,9 @@ func (o *outbox) init() {
 // Close ends deliveries: what is not delivered stays in the journal, for another
 // front door or the next start. It returns when none is at work, or with ctx's error.
 func (s *Service) Close(ctx context.Context) error {
+	s.outbox.mu.Lock() // so that no worker begins after it
 	s.outbox.cancel()
+	s.outbox.mu.Unlock()
 	done := make(chan struct{})
 	go func() { s.outbox.workers.Wait(); close(done) }()
 	select {
@@ -134,10 +136,10 @@ func (s *Service) deliverAll(instance string) {
 func (s *Service) deliver(ctx context.Context, op Operation) {
 	var err error
 	for try := range hookTries {
-		if try > 0 {
-			if !s.sleep(ctx, hookPause<<(try-1)) {
-				return
-			}
+		if try > 0 && !s.sleep(ctx, hookPause<<(try-1)) {
+			return
+		}
+		if until, e := time.Parse(time.RFC3339Nano, op.Lease); e != nil || until.Sub(s.now()) < hookLease/2 { // it has waited
 			if op, err = s.keepEvent(ctx, op, opRunning, nil); err != nil {
 				return // it is another front door's, or the store is away: see Tend
 			}

@@ -79,7 +79,7 @@ func (s *Service) setPassphrase(ctx context.Context, verb string, inst *tenancy.
 	if err != nil {
 		return nil, err
 	}
-	db, err := s.clusters.Of(inst.Cluster())
+	db, err := s.of(inst)
 	if err != nil {
 		return nil, err
 	}
@@ -248,7 +248,7 @@ func Link(inst *tenancy.Instance) string {
 
 // ownerSettings are what an instance's settings say of its owner.
 func (s *Service) ownerSettings(ctx context.Context, inst *tenancy.Instance) (email, name string, err error) {
-	db, err := s.clusters.Of(inst.Cluster())
+	db, err := s.of(inst)
 	if err != nil {
 		return "", "", err
 	}

@@ -61,6 +61,7 @@ func (s *Service) quarantine(ctx context.Context, op Operation) error {
 		if r.Err != nil {
 			return r.Err
 		}
+		s.dir.Quarantine(op.Names[i], until)
 	}
 	return nil
 }
@@ -85,6 +86,7 @@ func (s *Service) endQuarantines(ctx context.Context, quarantines []quarantineDo
 	}
 	docs := make([]any, len(quarantines))
 	for i, q := range quarantines {
+		s.dir.Quarantine(q.Key, time.Time{})
 		docs[i] = map[string]any{"_id": q.ID, "_rev": q.Rev, "_deleted": true}
 	}
 	results, err := s.global.Bulk(ctx, provision.ClaimsDB, docs)

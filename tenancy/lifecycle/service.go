@@ -29,6 +29,12 @@ type Directory interface {
 	Remove(id, rev string)
 	// Find is the document id of the instance with this domain or alias, by normal form.
 	Find(key string) (id string, ok bool)
+	// Len is how many instances are known, and Loaded whether those are all.
+	Len() int
+	Loaded() bool
+	// Quarantine notes that a name, in normal form, is kept from others until then;
+	// the zero time ends it.
+	Quarantine(key string, until time.Time)
 	// Ambiguous names an existing instance with which a new domain could be confused:
 	// one of the two would be taken for an app of the other.
 	Ambiguous(d tenancy.Domain) (with string, ambiguous bool)
@@ -147,6 +153,15 @@ func (s *Service) Ensure(ctx context.Context) error {
 	if s.ensured {
 		return nil
 	}
+	if n := s.dir.Len(); n > 0 {
+		// A database that has been lost must not come back empty: every front door
+		// would take that for the truth.
+		if _, err := s.global.Info(ctx, provision.InstancesDB); errors.Is(err, couch.ErrNotFound) {
+			return tenancy.Unavailablef("the database %s is gone, and %d instances were known; it is not made anew: restore it", provision.InstancesDB, n)
+		} else if err != nil {
+			return err
+		}
+	}
 	for _, db := range []string{provision.InstancesDB, provision.ClaimsDB, provision.OperationsDB, provision.AuditDB} {
 		if _, err := s.global.CreateDB(ctx, db); err != nil {
 			return err
@@ -249,6 +264,16 @@ func (s *Service) byNames(ctx context.Context, names []string) ([]*tenancy.Insta
 		out = append(out, inst)
 	}
 	return out, nil
+}
+
+// of is the cluster with an instance's databases. A record in which it, or their
+// names, cannot be read is a tenancy.ErrConflict: what is done by guess would be done
+// to others.
+func (s *Service) of(inst *tenancy.Instance) (*couch.Cluster, error) {
+	if err := inst.Malformed(); err != nil {
+		return nil, tenancy.Conflictf("the record cannot be read, and has to be put right by hand: %v", err)
+	}
+	return s.clusters.Of(inst.Cluster())
 }
 
 // owns tells whether key is the normal form of one of the instance's names.

@@ -27,9 +27,43 @@ func (s *Service) CleanSessions(ctx context.Context, domain string) error {
 	if err != nil {
 		return err
 	}
-	db, err := s.clusters.Of(inst.Cluster())
+	db, err := s.of(inst)
 	if err != nil {
 		return err
+	}
+	if err := s.Ensure(ctx); err != nil {
+		return err
+	}
+	h, err := s.beginAlone(ctx, Operation{
+		ID: opID("sessions", inst.ID()), Verb: "sessions", Domain: inst.Domain(), Instance: inst.ID(), Prefix: inst.Prefix(), Cluster: inst.Cluster(),
+	})
+	if err != nil {
+		return err
+	}
+	err = h.fenced(ctx, func(ctx context.Context) error { return s.cleanSessions(ctx, db, inst.ID()) })
+	cleanup, cancel := detach(ctx)
+	defer cancel()
+	state := opDone
+	if err != nil {
+		state = opUndone
+	}
+	s.warnEnd(h, h.end(cleanup, state, err))
+	if err == nil {
+		s.audit(ctx, "clean-sessions", inst, nil)
+	}
+	return err
+}
+
+func (s *Service) cleanSessions(ctx context.Context, db *couch.Cluster, id string) error {
+	inst, err := s.byID(ctx, id)
+	if errors.Is(err, couch.ErrNotFound) {
+		return tenancy.ErrNotFound
+	}
+	if err != nil {
+		return err
+	}
+	if inst.State() == tenancy.Deleting { // what is made here would outlive it
+		return tenancy.Conflictf("%s is being deleted", inst.Domain())
 	}
 	for _, doctype := range sessions {
 		if _, err := db.DestroyDB(ctx, provision.DatabaseName(inst.Prefix(), doctype)); err != nil {
@@ -41,11 +75,7 @@ func (s *Service) CleanSessions(ctx context.Context, domain string) error {
 	if _, err := db.CreateDB(ctx, logins.Name); err != nil {
 		return err
 	}
-	if err := fill(ctx, db, logins); err != nil {
-		return err
-	}
-	s.audit(ctx, "clean-sessions", inst, nil)
-	return nil
+	return fill(ctx, db, logins)
 }
 
 // activity are the doctypes that tell when an instance was used, and the fields
@@ -64,7 +94,7 @@ func (s *Service) LastActivity(ctx context.Context, domain string) (time.Time, e
 	if err != nil {
 		return last, err
 	}
-	db, err := s.clusters.Of(inst.Cluster())
+	db, err := s.of(inst)
 	if err != nil {
 		return last, err
 	}

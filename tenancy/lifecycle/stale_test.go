@@ -202,7 +202,8 @@ func TestAddAnswerLost(t *testing.T) {
 }
 
 // TestSharedDatabaseGone: an operator who drops a shared database does not stop a
-// front door that runs from making it again.
+// front door that runs from making it again; but for the instances' own, which must
+// not come back empty while a front door knows better.
 func TestSharedDatabaseGone(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, f *fleet) {
@@ -215,6 +216,17 @@ func TestSharedDatabaseGone(t *testing.T) {
 				t.Fatal(err)
 			}
 			name := []string{"a.example.com", "b.example.com", "c.example.com"}[i]
+			if db == provision.InstancesDB {
+				d.Forget()
+				_, err := d.Add(t.Context(), domain(t, name), lifecycle.Change{}, nil)
+				is(t, err, tenancy.ErrUnavailable, "an add without the instances' database")
+				_, err = d.Get(t.Context(), "nobody.example.com")
+				is(t, err, tenancy.ErrUnavailable, "a question without the instances' database")
+				if f.docs(t, db) != nil {
+					t.Errorf("%s is there again", db)
+				}
+				d = f.door(t) // one that knows nothing
+			}
 			d.add(t, name, lifecycle.Change{})
 			if n := len(f.databases(t)); n != (i+1)*len(provision.Doctypes) {
 				t.Errorf("without %s there are %d databases", db, n)

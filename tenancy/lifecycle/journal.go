@@ -1,0 +1,251 @@
+// Journal: the reading of unfinished operations, the going on with one, and the
+// tending of those that front doors have left.
+
+package lifecycle
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gatehouse-edge/gatehouse/tenancy"
+	"github.com/gatehouse-edge/gatehouse/tenancy/couch"
+	"github.com/gatehouse-edge/gatehouse/tenancy/provision"
+)
+
+// walkOperations gives all of the journal to fn.
+func (s *Service) walkOperations(ctx context.Context, fn func(Operation) error) error {
+	err := s.global.Walk(ctx, provision.OperationsDB, couch.Range{}, func(row couch.Row) error {
+		if isDesign(row.ID) {
+			return nil
+		}
+		var op Operation
+		if err := json.Unmarshal(row.Doc, &op); err != nil {
+			return fmt.Errorf("operation %s cannot be read: %w", row.ID, err)
+		}
+		return fn(op)
+	})
+	if errors.Is(err, couch.ErrNotFound) { // no database yet
+		return nil
+	}
+	return err
+}
+
+// Operations gives those of the journal to fn that nobody is at any more, or with
+// all also those under way. What has ended is in the audit; see History.
+func (s *Service) Operations(ctx context.Context, all bool, fn func(Operation) error) error {
+	return s.walkOperations(ctx, func(op Operation) error {
+		if !all && op.live(s.now()) {
+			return nil
+		}
+		return fn(op)
+	})
+}
+
+// resume goes on with an operation that nobody is at: it finishes it, or takes it
+// back. Somebody who was quicker makes a tenancy.ErrConflict.
+func (s *Service) resume(ctx context.Context, op Operation) error {
+	switch op.Verb {
+	case "add":
+		_, err := s.byID(ctx, op.Instance)
+		if err == nil {
+			return s.finishAdd(ctx, &op)
+		}
+		if !errors.Is(err, couch.ErrNotFound) {
+			return err
+		}
+		if err = s.undoAdd(ctx, &op); errors.Is(err, tenancy.ErrExists) {
+			return nil // its last write came late, but came
+		}
+		return err
+	case "destroy":
+		_, err := s.finishDestroy(ctx, &op, nil)
+		return err
+	case "hook":
+		return s.redeliver(ctx, op)
+	case "modify":
+		if err := s.giveBack(ctx, op); err != nil {
+			return err
+		}
+	}
+	return s.closeOperation(ctx, &op, opUndone)
+}
+
+// redeliver tells a hook that has failed, or whose front door has died, once more.
+func (s *Service) redeliver(ctx context.Context, op Operation) error {
+	op, err := s.keepEvent(ctx, op, opRunning, nil)
+	if err != nil {
+		return err
+	}
+	if err := s.deliverOnce(ctx, op); err != nil {
+		end, cancel := detach(ctx)
+		defer cancel()
+		_, e := s.keepEvent(end, op, opFailed, err)
+		return errors.Join(err, e)
+	}
+	_, err = s.global.Delete(ctx, provision.OperationsDB, op.ID, op.Rev)
+	return err
+}
+
+// tendEvery is how often Tend looks at the journal.
+const tendEvery = time.Minute
+
+// Tend goes on with operations whose front doors have died, and delivers the
+// events that they left, until ctx ends. Operations that have failed are for a
+// person: run the command again, or Repair.
+func (s *Service) Tend(ctx context.Context) {
+	for {
+		// Spread, so that the front doors of a fleet do not all come at once.
+		spread := time.Duration(s.random(1)[0]) * tendEvery / 256
+		if !s.sleep(ctx, tendEvery/2+spread) {
+			return
+		}
+		s.TendOnce(ctx)
+	}
+}
+
+// TendOnce is one round of Tend.
+func (s *Service) TendOnce(ctx context.Context) {
+	err := s.walkOperations(ctx, func(op Operation) error {
+		if op.State != opRunning || op.live(s.now()) {
+			return nil
+		}
+		if op.Verb == "hook" {
+			s.takeEvent(ctx, op)
+			return nil
+		}
+		err := s.resume(ctx, op)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, tenancy.ErrConflict): // another front door is at it
+		case err != nil:
+			s.log.Error("going on with an operation whose front door has died", zap.String("operation", op.ID), zap.String("domain", op.Domain), zap.Error(err))
+		default:
+			s.log.Info("ended an operation whose front door had died", zap.String("operation", op.ID), zap.String("domain", op.Domain), zap.String("node", op.Node))
+		}
+		return nil
+	})
+	if err != nil && ctx.Err() == nil {
+		s.log.Debug("the journal cannot be read", zap.Error(err))
+	}
+}
+
+// takeEvent takes over an event that nobody delivers any more.
+func (s *Service) takeEvent(ctx context.Context, op Operation) {
+	s.outbox.mu.Lock()
+	known := s.outbox.known[op.ID]
+	s.outbox.mu.Unlock()
+	if known {
+		return
+	}
+	if op, err := s.keepEvent(ctx, op, opRunning, nil); err == nil {
+		s.enqueue(op)
+	}
+}
+
+// AdoptReport is the sum of an Adopt.
+type AdoptReport struct {
+	Instances int `json:"instances"`
+	Claimed   int `json:"claimed"` // names that had no claim
+	Refused   int `json:"refused"` // names that belong to another instance, or are unreadable
+}
+
+// Adopt makes the claims of all records that have none: those of a stack's fleet.
+// What is in the way of one is given to fn.
+func (s *Service) Adopt(ctx context.Context, fn func(Finding) error, progress Progress) (AdoptReport, error) {
+	if progress == nil {
+		progress = func(string, int, int) {}
+	}
+	var report AdoptReport
+	r := &repair{s: s, prefixes: map[uint64]bool{}, progress: progress, fn: func(f Finding) error {
+		if f.Mended {
+			report.Claimed++
+			return nil
+		}
+		report.Refused++
+		return fn(f)
+	}}
+	if err := s.Ensure(ctx); err != nil {
+		return report, err
+	}
+	var batch []*tenancy.Instance
+	flush := func() error {
+		if len(batch) == 0 {
+			return nil
+		}
+		err := r.names(ctx, batch)
+		report.Instances += len(batch)
+		progress("instances", report.Instances, 0)
+		batch = batch[:0]
+		return err
+	}
+	err := s.global.Walk(ctx, provision.InstancesDB, couch.Range{}, func(row couch.Row) error {
+		if isDesign(row.ID) {
+			return nil
+		}
+		inst, err := tenancy.ParseInstance(row.Doc)
+		if err == nil {
+			err = inst.Malformed()
+		}
+		if err != nil {
+			return r.found(ctx, Finding{Kind: FoundMalformed, What: err.Error(), Action: "look at document " + row.ID + " of " + provision.InstancesDB}, nil)
+		}
+		if batch = append(batch, inst); len(batch) == repairBatch {
+			return flush()
+		}
+		return nil
+	})
+	if err == nil {
+		err = flush()
+	}
+	return report, err
+}
+
+// AdoptOne makes the claims that the record with this document id has not got; a
+// front door calls it for each record that it sees and did not make. A name that
+// another instance has is left alone.
+func (s *Service) AdoptOne(ctx context.Context, id string) error {
+	inst, err := s.byID(ctx, id)
+	if errors.Is(err, couch.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if inst.Malformed() != nil || inst.State() == tenancy.Deleting {
+		return nil
+	}
+	var names []string
+	for _, name := range inst.Names() {
+		if key, ok := tenancy.HostKey(name); ok {
+			names = append(names, key)
+		}
+	}
+	claims, err := s.claims(ctx, names)
+	if errors.Is(err, couch.ErrNotFound) {
+		s.Forget()
+		if err := s.Ensure(ctx); err != nil {
+			return err
+		}
+		claims, err = nil, nil
+	}
+	if err != nil {
+		return err
+	}
+	var missing []string
+	for _, key := range names {
+		if _, ok := claims[key]; !ok {
+			missing = append(missing, key)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	_, err = s.writeClaims(ctx, Operation{ID: "adopt-" + inst.ID(), Instance: inst.ID(), Domain: inst.Domain()}, missing)
+	return err
+}
