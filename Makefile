@@ -11,7 +11,7 @@ LDFLAGS  = -s -w -X github.com/caddyserver/caddy/v2.CustomVersion=$(COMMIT)+cadd
 
 BENCHTIME ?= 1s
 # Modules of Caddy that an edge build must have.
-MODULES   := tenancy http.handlers.tenancy tls.permission.tenancy admin.api.instances
+MODULES   := tenancy http.handlers.tenancy http.reverse_proxy.upstreams.tenancy tls.permission.tenancy admin.api.instances
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test bench deps lint xcaddy

@@ -3,10 +3,8 @@
 package admin_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -22,137 +20,11 @@ import (
 	"github.com/gatehouse-edge/gatehouse/internal/testkit"
 	"github.com/gatehouse-edge/gatehouse/tenancy"
 	"github.com/gatehouse-edge/gatehouse/tenancy/couch"
-	"github.com/gatehouse-edge/gatehouse/tenancy/directory"
-	"github.com/gatehouse-edge/gatehouse/tenancy/lifecycle"
 )
-
-// app is a tenancy app without Caddy.
-type app struct {
-	cycle *lifecycle.Service
-	dir   *directory.Directory
-	hash  string
-}
-
-func (a *app) Lifecycle() *lifecycle.Service   { return a.cycle }
-func (a *app) Directory() *directory.Directory { return a.dir }
-func (a *app) Mode() directory.Mode            { return directory.Nested }
-func (a *app) StoreName() string               { return "a store" }
-func (a *app) Node() string                    { return "node" }
-func (a *app) AuthRequired() bool              { return a.hash != "" }
-func (a *app) AdminPassphraseHash() string     { return a.hash }
-func (a *app) Hold() func()                    { return func() {} }
-
-// local is the directory as the lifecycle sees it.
-type local struct{ *directory.Directory }
-
-func (l local) Apply(inst *tenancy.Instance) { l.Directory.Apply(inst) }
-func (l local) Remove(id, rev string)        { l.Directory.Remove(id, rev) }
-
-func (l local) Find(key string) (string, bool) {
-	m, ok := l.Resolve(key, directory.Off)
-	if !ok {
-		return "", false
-	}
-	return m.Entry.ID, true
-}
-
-func (l local) Ambiguous(d tenancy.Domain) (string, bool) {
-	a, yes := l.Directory.Ambiguous(d.Key(), directory.Nested)
-	if !yes {
-		return "", false
-	}
-	return a.Entry.Domain, true
-}
-
-// api is a running API.
-type api struct {
-	t   *testing.T
-	url string
-	app *app
-}
-
-func newAPI(t *testing.T) *api {
-	t.Helper()
-	return newAPIOn(t, testkit.EmbeddedStore(t).Cluster)
-}
-
-func newAPIOn(t *testing.T, cluster *couch.Cluster) *api {
-	t.Helper()
-	clusters, err := lifecycle.NewClusters(map[int]lifecycle.Member{0: {Cluster: cluster}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := directory.New(directory.Options{})
-	dir.Start()
-	t.Cleanup(func() { _ = dir.Stop(context.Background()) })
-	<-dir.Ready()
-	a := &app{dir: dir, cycle: lifecycle.New(lifecycle.Options{Clusters: clusters, Directory: local{dir}, Node: "node"})}
-	server := httptest.NewServer(admin.NewHandler(func() admin.App { return a }, zap.NewNop()))
-	t.Cleanup(server.Close)
-	return &api{t: t, url: server.URL, app: a}
-}
-
-// reply is an answer of the API.
-type reply struct {
-	status int
-	header http.Header
-	body   string
-}
-
-// call asks the API; what looks like JSON goes as a body.
-func (a *api) call(method, path, body string, headers ...string) reply {
-	a.t.Helper()
-	req, err := http.NewRequest(method, a.url+path, strings.NewReader(body))
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	for i := 0; i+1 < len(headers); i += 2 {
-		req.Header.Set(headers[i], headers[i+1])
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(resp.Body)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return reply{resp.StatusCode, resp.Header, string(raw)}
-}
-
-// must is call for what has to have a status.
-func (a *api) must(status int, method, path, body string, headers ...string) reply {
-	a.t.Helper()
-	r := a.call(method, path, body, headers...)
-	if r.status != status {
-		a.t.Fatalf("%s %s %s: %d %s, want %d", method, path, body, r.status, r.body, status)
-	}
-	return r
-}
-
-type document struct {
-	Data struct {
-		Type, ID   string
-		Attributes map[string]any
-		Meta       map[string]string
-		Links      map[string]string
-	}
-}
-
-func (r reply) document(t *testing.T) (d document) {
-	t.Helper()
-	if err := json.Unmarshal([]byte(r.body), &d); err != nil {
-		t.Fatalf("%v in %s", err, r.body)
-	}
-	return d
-}
 
 // What a cozy-stack's command line sends: all parameters, mostly empty.
 func TestAddAsAStackDoes(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t)
 	query := url.Values{}
 	for _, name := range strings.Fields("DomainAliases OldDomain UUID OIDCID FranceConnectID TOSSigned TOSLatest Timezone ContextName Phone Settings AuthMode Passphrase Key KdfIterations Apps sponsorships feature_sets") {
@@ -195,6 +67,7 @@ func TestAddAsAStackDoes(t *testing.T) {
 }
 
 func TestBadInput(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t)
 	a.must(201, "POST", "/instances", `{"Domain":"alice.example.com","DomainAliases":["www.alice.org"]}`)
 	for _, c := range []struct {
@@ -221,8 +94,13 @@ func TestBadInput(t *testing.T) {
 		{"POST", "/instances?Domain=b.example.com&Colour=red", "", 400, "Bad Request", "Colour", "Colour"},
 		{"POST", "/instances?Domain=b.example.com&Domain=c.example.com", "", 400, "Bad Request", "more than once", "Domain"},
 		{"POST", "/instances?Domain=b.example.com&Passphrase=hunter2", "", 400, "Bad Request", "body", "Passphrase"},
-		{"POST", "/instances", `{"Domain":"b.example.com","Passphrase":"hunter2"}`, 501, "Not Implemented", "Passphrase", ""},
-		{"POST", "/instances", `{"Domain":"b.example.com","Apps":"drive"}`, 501, "Not Implemented", "Apps", ""},
+		{"POST", "/instances", `{"Domain":"b.example.com","Passphrase":"hunter2","KdfIterations":7}`, 400, "Bad Request", "KdfIterations", "KdfIterations"},
+		{"POST", "/instances", `{"Domain":"b.example.com","KdfIterations":100000}`, 400, "Bad Request", "missing", "Passphrase"},
+		{"POST", "/instances", `{"Domain":"b.example.com","Passphrase":["hunter2"]}`, 400, "Bad Request", "not a text", "Passphrase"},
+		{"POST", "/instances", `{"Domain":"b.example.com","Apps":"drive"}`, 400, "Bad Request", "Apps", "Apps"},
+		{"POST", "/instances", `{"Domain":"b.example.com","DryRun":true}`, 400, "Bad Request", "modify", "DryRun"},
+		{"POST", "/instances", `{"Domain":"b.example.com","Trace":"perhaps"}`, 400, "Bad Request", "boolean", "Trace"},
+		{"POST", "/instances", `{"Domain":"b.example.com","Send":true}`, 400, "Bad Request", "send_link", "Send"},
 		{"POST", "/instances", `{"Domain":"b.example.com","Deleting":true}`, 400, "Bad Request", "Deleting", "Deleting"},
 		{"POST", "/instances", `{"Domain":["b"]}`, 422, "Invalid Parameter", "illegal", "domain"},
 		{"POST", "/instances", `[]`, 400, "Bad Request", "JSON object", ""},
@@ -267,6 +145,7 @@ func TestBadInput(t *testing.T) {
 }
 
 func TestModify(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t)
 	a.must(201, "POST", "/instances", `{"Domain":"alice.example.com","DomainAliases":"a.example.org,b.example.org","DiskQuota":3000000000}`)
 	for _, step := range []struct {
@@ -300,6 +179,7 @@ func TestModify(t *testing.T) {
 }
 
 func TestListInPages(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t)
 	var want []string
 	for i := range 7 {
@@ -349,6 +229,7 @@ func TestListInPages(t *testing.T) {
 }
 
 func TestProgress(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t)
 	r := a.must(200, "POST", "/instances?Domain=alice.example.com", "", "Accept", "application/x-ndjson")
 	lines := strings.Split(strings.TrimSpace(r.body), "\n")
@@ -372,6 +253,7 @@ func TestProgress(t *testing.T) {
 }
 
 func TestPassphrase(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t)
 	hash, err := bcrypt.GenerateFromPassword([]byte("open sesame"), bcrypt.MinCost)
 	if err != nil {
@@ -401,6 +283,7 @@ func TestPassphrase(t *testing.T) {
 
 // A store that does not answer is a 503 that says so, and no app is one too.
 func TestUnavailable(t *testing.T) {
+	t.Parallel()
 	a := newAPIOn(t, testkit.Cluster(t, couch.Config{URLs: []string{"http://127.0.0.1:1"}}))
 	for _, c := range [][2]string{{"POST", "/instances?Domain=alice.example.com"}, {"GET", "/instances"}, {"GET", "/instances/count"}, {"DELETE", "/instances/a.example.com"}} {
 		r := a.must(503, c[0], c[1], "")

@@ -1,45 +1,71 @@
-// Auth: the administrator's passphrase, by basic auth.
+// Auth: the administrator's passphrase, held against its hash.
 
 package admin
 
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"net/http"
 	"sync"
 
 	"golang.org/x/crypto/bcrypt"
 )
 
-// maxPassphrase is bcrypt's own limit, in bytes.
-const maxPassphrase = 72
+const (
+	// maxPassphrase is bcrypt's own limit, in bytes.
+	maxPassphrase = 72
+	// maxComparing bounds the requests that wait for a comparison.
+	maxComparing = 16
+)
 
 // authenticator holds passphrases against a bcrypt hash. It remembers a digest
 // of the last good pair, since bcrypt is slow on purpose, and each call of a
-// script would pay for it. At most one comparison runs at a time, so that wrong
-// guesses cannot take the machine.
+// script would pay for it. At most one comparison runs at a time, and few wait,
+// so that wrong guesses cannot take the machine.
 type authenticator struct {
+	waiting chan struct{}
+	one     sync.Mutex // held while comparing
+
 	mu   sync.Mutex
 	good [sha256.Size]byte
 	any  bool
 }
 
-// allowed tells whether the request has the passphrase. The user name is not
-// looked at: a cozy-stack's command line leaves it empty.
-func (a *authenticator) allowed(r *http.Request, hash string) bool {
-	_, passphrase, ok := r.BasicAuth()
-	if !ok || hash == "" || len(passphrase) > maxPassphrase {
-		return false
+func newAuthenticator() *authenticator {
+	return &authenticator{waiting: make(chan struct{}, maxComparing)}
+}
+
+// allowed tells whether the passphrase is that of the hash. busy is true where
+// that cannot be told now.
+func (a *authenticator) allowed(passphrase, hash string) (ok, busy bool) {
+	if hash == "" || passphrase == "" || len(passphrase) > maxPassphrase {
+		return false, false
 	}
 	digest := sha256.Sum256([]byte(hash + "\x00" + passphrase))
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.any && subtle.ConstantTimeCompare(digest[:], a.good[:]) == 1 {
-		return true
+	if a.known(digest) {
+		return true, false
+	}
+	select {
+	case a.waiting <- struct{}{}:
+		defer func() { <-a.waiting }()
+	default:
+		return false, true
+	}
+	a.one.Lock()
+	defer a.one.Unlock()
+	if a.known(digest) { // another request with it was here before
+		return true, false
 	}
 	if bcrypt.CompareHashAndPassword([]byte(hash), []byte(passphrase)) != nil {
-		return false
+		return false, false
 	}
+	a.mu.Lock()
 	a.good, a.any = digest, true
-	return true
+	a.mu.Unlock()
+	return true, false
+}
+
+func (a *authenticator) known(digest [sha256.Size]byte) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.any && subtle.ConstantTimeCompare(digest[:], a.good[:]) == 1
 }

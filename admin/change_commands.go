@@ -1,4 +1,4 @@
-// Change commands: add, modify, destroy, set-disk-quota.
+// Change commands: add, destroy, set-disk-quota.
 
 package admin
 
@@ -26,9 +26,19 @@ at once. The token and the link that are printed are for its owner.`,
 		Args:    exactly("a domain"),
 		RunE:    run(runAdd),
 	}
-	changeFlags(cmd.Flags())
-	cmd.Flags().Int("couch-cluster", -1, "The CouchDB cluster of the instance's databases (-1: one of the open ones)")
-	cmd.Flags().Bool("trace", false, "Show the time of each step")
+	f := cmd.Flags()
+	changeFlags(f)
+	f.StringSlice("apps", nil, "Apps to install, separated by commas, as in drive,photos/beta (default: those of the context)")
+	f.Bool("blocked", false, "Make the instance blocked")
+	f.String("blocking-reason", "", "Why it is blocked")
+	f.Int("couch-cluster", -1, "The CouchDB cluster of the instance's databases (-1: one of the open ones)")
+	f.Bool("onboarding-finished", false, "Say that the owner has chosen a password")
+	f.String("passphrase", "", "The owner's passphrase; others see it in the list of processes, so rather use the next two")
+	fileFlag(f)
+	f.Bool("prompt-passphrase", false, "Ask for the owner's passphrase, without echo")
+	hashFlags(f)
+	f.Bool("send", false, "Have the link for the owner sent by the configured hook")
+	f.Bool("trace", false, "Show the time of each step")
 	return cmd
 }
 
@@ -41,76 +51,64 @@ func runAdd(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	params["Domain"] = args[0]
+	switch secret, given, err := givenPassphrase(cmd); {
+	case err != nil:
+		return err
+	case given:
+		params["Passphrase"] = secret
+	}
 	c, err := connect(cmd)
 	if err != nil {
 		return err
 	}
 	steps := newSteps(cmd, "Adding "+args[0])
-	var answer instanceDocument
-	err = c.stream(cmd.Context(), http.MethodPost, "/instances", params, steps.show, &answer)
+	var answer addedAnswer
+	err = c.stream(cmd.Context(), http.MethodPost, "/instances", nil, params, steps.show, &answer)
 	steps.end()
 	if err != nil {
 		return err
 	}
 	if wantsJSON(cmd) {
+		answer.warn(cmd)
 		return printJSON(cmd, answer.Data)
 	}
-	domain, token := attribute[string](answer.Data, "domain"), attribute[string](answer.Data, "register_token")
 	out := cmd.OutOrStdout()
-	fmt.Fprintf(out, "Instance created with success for domain %s\n", domain)
-	if raw, err := base64.StdEncoding.DecodeString(token); err == nil && len(raw) > 0 {
-		code := hex.EncodeToString(raw)
-		fmt.Fprintf(out, "Registration token: \"%s\"\n", code)
-		fmt.Fprintf(out, "Define your password by visiting https://%s/?registerToken=%s\n", domain, code)
-	}
+	fmt.Fprintf(out, "Instance created with success for domain %s\n", attribute[string](answer.Data, "domain"))
+	printLink(cmd, answer.Data)
+	answer.printFailed(cmd)
+	answer.warn(cmd)
 	return nil
 }
 
-func modifyCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:     "modify <domain>",
-		Aliases: []string{"update"},
-		Short:   "Modifies an instance",
-		Long: `Modifies an instance. What is not given stays as it is; an empty value clears, as
-in --domain-aliases "". Unblocking clears the reason of the block.`,
-		Example: `  gatehouse instances modify alice.example.com --blocked --blocking-reason PAYMENT_FAILED
-  gatehouse instances modify alice.example.com --blocked=false
-  gatehouse instances modify alice.example.com --deleting=false   # frees a deletion that has failed`,
-		Args: exactly("a domain"),
-		RunE: run(runModify),
-	}
-	changeFlags(cmd.Flags())
-	f := cmd.Flags()
-	f.Bool("blocked", false, "Block the instance, or unblock it with --blocked=false")
-	f.String("blocking-reason", "", "Why it is blocked: LOGIN_FAILED, PAYMENT_FAILED, UNKNOWN, or a text of at most 200 characters")
-	f.Bool("deleting", false, "Set the flag of a deletion, or take it off with --deleting=false")
-	f.Bool("onboarding-finished", false, "Say that the owner has chosen a password")
-	f.String("tos-latest", "", "The latest version of the terms of service")
-	return cmd
+// addedAnswer is an answer that may tell of what could not be done.
+type addedAnswer struct {
+	instanceDocument
+	Meta addedMeta `json:"meta"`
 }
 
-func runModify(cmd *cobra.Command, args []string) error {
-	params, err := body(cmd)
-	if err != nil {
-		return err
+// printFailed writes the apps that were not installed, in a cozy-stack's words.
+func (a *addedAnswer) printFailed(cmd *cobra.Command) {
+	for _, slug := range a.Meta.FailedApps {
+		fmt.Fprintf(cmd.OutOrStdout(), "/!\\ Application %s has not been installed\n", slug)
 	}
-	if len(params) == 0 {
-		return usagef("nothing to modify is given; see %s --help", cmd.CommandPath())
-	}
-	return patch(cmd, args[0], params)
 }
 
-// patch modifies an instance and shows it.
-func patch(cmd *cobra.Command, domain string, params map[string]any) error {
-	c, err := connect(cmd)
-	if err != nil {
-		return err
+// warn says why.
+func (a *addedAnswer) warn(cmd *cobra.Command) {
+	for _, w := range a.Meta.Warnings {
+		fmt.Fprintln(cmd.ErrOrStderr(), "Warning: "+w)
 	}
-	var answer instanceDocument
-	if err := c.json(cmd.Context(), http.MethodPatch, instancePath(domain), nil, params, &answer); err != nil {
-		return err
+}
+
+// printLink writes the link for the owner, if there is one.
+func printLink(cmd *cobra.Command, o object) {
+	raw, err := base64.StdEncoding.DecodeString(attribute[string](o, "register_token"))
+	if err != nil || len(raw) == 0 {
+		return
 	}
-	return printObject(cmd, answer.Data)
+	code, out := hex.EncodeToString(raw), cmd.OutOrStdout()
+	fmt.Fprintf(out, "Registration token: \"%s\"\n", code)
+	fmt.Fprintf(out, "Define your password by visiting https://%s/?registerToken=%s\n", attribute[string](o, "domain"), code)
 }
 
 func quotaCommand() *cobra.Command {
@@ -141,6 +139,7 @@ goes on with it; "modify <domain> --deleting=false" gives it up.`,
 		RunE: run(runDestroy),
 	}
 	cmd.Flags().Bool("force", false, "Do not ask")
+	cmd.Flags().String("quarantine", "", "Keep the names from others for a time, as in 30d (default: that of the configuration)")
 	return cmd
 }
 
@@ -152,6 +151,15 @@ func runDestroy(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	query := url.Values{}
+	if text, err := cmd.Flags().GetString("quarantine"); err != nil {
+		return err
+	} else if text != "" {
+		if d, err := parseDuration(text); err != nil || d < 0 {
+			return usagef("--quarantine is a time, as in 30d or 12h; 0 for none")
+		}
+		query.Set("Quarantine", text)
+	}
 	c, err := connect(cmd)
 	if err != nil {
 		return err
@@ -162,7 +170,7 @@ func runDestroy(cmd *cobra.Command, args []string) error {
 		}
 	}
 	steps := newSteps(cmd, "Destroying "+args[0])
-	err = c.stream(cmd.Context(), http.MethodDelete, instancePath(args[0]), nil, steps.show, nil)
+	err = c.stream(cmd.Context(), http.MethodDelete, instancePath(args[0]), query, nil, steps.show, nil)
 	steps.end()
 	if err != nil {
 		return err

@@ -3,7 +3,6 @@
 package admin
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -13,11 +12,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"time"
-
-	"github.com/caddyserver/caddy/v2"
 )
 
 // client calls the API. It asks for a passphrase when it has to.
@@ -25,40 +21,13 @@ type client struct {
 	origin string
 	http   *http.Client
 	ask    func() (string, error) // for the administrator's passphrase
-	secret string
+	secret string                 // the passphrase
+	token  string                 // goes before the passphrase
 }
 
 // answerTime bounds the wait for an answer's beginning; longer than the server's
 // own limit of a change.
 const answerTime = workTime + 30*time.Second
-
-// newClient makes a client of an admin address as Caddy writes them:
-// localhost:2019, unix//run/gatehouse.sock.
-func newClient(address string, ask func() (string, error)) (*client, error) {
-	parsed, err := caddy.ParseNetworkAddress(address)
-	if err != nil || parsed.PortRangeSize() > 1 {
-		return nil, usagef("the address %q is not one, as in localhost:2019 or unix//run/gatehouse.sock", address)
-	}
-	c := &client{origin: "http://" + parsed.JoinHostPort(0), ask: ask}
-	target := parsed.JoinHostPort(0)
-	if parsed.IsUnixNetwork() {
-		c.origin = "http://127.0.0.1" // a socket has no host, and HTTP wants one
-		target, _, _ = strings.Cut(parsed.Host, "|")
-	}
-	c.http = &http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			d := net.Dialer{Timeout: 5 * time.Second}
-			return d.DialContext(ctx, parsed.Network, target)
-		},
-		ResponseHeaderTimeout: answerTime,
-	}}
-	for _, variable := range []string{"COZY_ADMIN_PASSPHRASE", "COZY_ADMIN_PASSWORD"} {
-		if c.secret == "" {
-			c.secret = os.Getenv(variable)
-		}
-	}
-	return c, nil
-}
 
 // answerError is an error that the API answered, or its absence.
 type answerError struct {
@@ -74,38 +43,45 @@ func (e *answerError) Error() string {
 	return e.text + "\n" + e.hint
 }
 
-// do calls the API once, or twice where a passphrase has to be asked for. The
-// caller closes the body.
+// do calls the API with a JSON body, or none. The caller closes the answer's body.
 func (c *client) do(ctx context.Context, method, path string, query url.Values, body any, accept string) (*http.Response, error) {
 	var raw []byte
+	header := http.Header{"Accept": {accept}}
 	if body != nil {
 		var err error
 		if raw, err = json.Marshal(body); err != nil {
 			return nil, err
 		}
+		header.Set("Content-Type", "application/json")
 	}
+	return c.send(ctx, method, path, query, raw, header)
+}
+
+// send calls the API once, or twice where a passphrase has to be asked for. The
+// caller closes the answer's body.
+func (c *client) send(ctx context.Context, method, path string, query url.Values, body []byte, header http.Header) (*http.Response, error) {
 	target := c.origin + path
 	if len(query) > 0 {
 		target += "?" + query.Encode()
 	}
 	for {
-		req, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(raw))
+		req, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
 		if err != nil {
 			return nil, err
 		}
+		req.Header = header.Clone()
 		req.Header.Set("Origin", c.origin)
-		req.Header.Set("Accept", accept)
-		if raw != nil {
-			req.Header.Set("Content-Type", "application/json")
-		}
-		if c.secret != "" {
+		switch {
+		case c.token != "":
+			req.Header.Set("Authorization", "Bearer "+c.token)
+		case c.secret != "":
 			req.SetBasicAuth("", c.secret)
 		}
 		resp, err := c.http.Do(req)
 		if err != nil {
 			return nil, unreachable(c.origin, err)
 		}
-		if resp.StatusCode == http.StatusUnauthorized && c.secret == "" && c.ask != nil {
+		if resp.StatusCode == http.StatusUnauthorized && c.secret == "" && c.token == "" && c.ask != nil {
 			resp.Body.Close()
 			if c.secret, err = c.ask(); err != nil {
 				return nil, err
@@ -154,7 +130,7 @@ func errorOf(status int, body []byte) error {
 	}
 	switch status {
 	case http.StatusUnauthorized:
-		e.hint = "Set COZY_ADMIN_PASSPHRASE to the administrator's passphrase."
+		e.hint = "Set COZY_ADMIN_PASSPHRASE to the administrator's passphrase, or GATEHOUSE_API_TOKEN to a token."
 	case http.StatusServiceUnavailable:
 		e.hint = "See `gatehouse instances status`, and try again."
 	case http.StatusNotFound:
@@ -181,77 +157,7 @@ func (c *client) json(ctx context.Context, method, path string, query url.Values
 	return nil
 }
 
-// stream calls the API for a long change, and tells its steps.
-func (c *client) stream(ctx context.Context, method, path string, body any, step func(event), into any) error {
-	resp, err := c.do(ctx, method, path, nil, body, ndjson+", "+jsonAPI+";q=0.5")
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	lines := bufio.NewScanner(resp.Body)
-	lines.Buffer(nil, 4*maxBody)
-	for lines.Scan() {
-		var e event
-		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			return fmt.Errorf("the answer cannot be read: %w", err)
-		}
-		switch {
-		case e.Status >= 400:
-			return errorOf(e.Status, e.Body)
-		case e.Status != 0:
-			if into == nil || len(e.Body) == 0 {
-				return nil
-			}
-			return json.Unmarshal(e.Body, into)
-		default:
-			step(e)
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return unreachable(c.origin, err)
-	}
-	return &answerError{
-		status: http.StatusServiceUnavailable,
-		text:   "the front door ended in the middle of the change",
-		hint:   "Run the same command again: it finishes what was begun.",
-	}
-}
-
 // instanceDocument is the answer with one instance.
 type instanceDocument struct {
 	Data object `json:"data"`
-}
-
-// list gives each instance of the list to fn as it comes.
-func (c *client) list(ctx context.Context, query url.Values, fn func(object) error) error {
-	resp, err := c.do(ctx, http.MethodGet, "/instances", query, nil, jsonAPI)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	dec := json.NewDecoder(resp.Body)
-	for _, want := range []json.Token{json.Delim('{'), "data", json.Delim('[')} {
-		got, err := dec.Token()
-		if err != nil || got != want {
-			return fmt.Errorf("the answer is not a list of instances")
-		}
-	}
-	for dec.More() {
-		var o object
-		if err := dec.Decode(&o); err != nil {
-			return fmt.Errorf("the list ended early: %w", err)
-		}
-		if err := fn(o); err != nil {
-			return err
-		}
-	}
-	for { // to the end, since a list that was cut short must not look whole
-		_, err := dec.Token()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("the list ended early: %w", err)
-		}
-	}
 }

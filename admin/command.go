@@ -19,11 +19,11 @@ import (
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "instances",
-		Usage: "add|ls|show|count|modify|destroy|show-db-prefix|set-disk-quota|explain|status",
+		Usage: "add|ls|show|modify|destroy|import|export|watch|history|repair|status|…",
 		Short: "Manages the instances of a running front door",
 		Long: `
 Adds, lists, shows, modifies and destroys instances, by the admin API of a
-running front door.
+running front door, or by the API's own listener (--address https://…).
 
 An instance is one tenant: a domain, perhaps with aliases, and its own
 databases. The commands are those of a cozy-stack.
@@ -37,7 +37,8 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 conflict, 5 unavailable.`,
 func setUp(cmd *cobra.Command) {
 	cmd.Aliases = []string{"instance"}
 	f := cmd.PersistentFlags()
-	f.StringP("address", "", "", "The address of the admin API of a running front door (default: that of --config, else localhost:2019)")
+	f.StringP("address", "", "", "The address of a running front door: of its admin API, or of its own API as in https://host:6061 (default: the admin API of --config, else localhost:2019)")
+	f.String("ca", "", "File with the authorities that an https address is held against, in PEM (default: the system's)")
 	f.StringP("config", "c", "", "Configuration file to find the admin address in")
 	f.StringP("adapter", "a", "", "Name of config adapter to apply to --config")
 	f.Bool("json", false, "Print JSON, for machines")
@@ -52,18 +53,43 @@ func setUp(cmd *cobra.Command) {
 		return cmd.Help()
 	})
 	cmd.AddCommand(addCommand(), lsCommand(), showCommand(), countCommand(), modifyCommand(), destroyCommand(),
-		prefixCommand(), quotaCommand(), explainCommand(), statusCommand())
+		prefixCommand(), quotaCommand(), explainCommand(), statusCommand(),
+		passphraseCommand(), authModeCommand(), sessionsCommand(), activityCommand(), linkCommand(), appsCommand(),
+		tokenAppCommand(), tokenKonnectorCommand(), tokenCLICommand(), tokenOAuthCommand(), tokenRefreshCommand(),
+		historyCommand(), operationsCommand(), checkCommand(), repairCommand(), adoptCommand(), quarantineCommand(),
+		apiTokenCommand(), importCommand(), exportCommand(), watchCommand())
+	complete(cmd)
+}
+
+// complete sets what a shell offers after each verb.
+func complete(cmd *cobra.Command) {
 	for _, verb := range cmd.Commands() {
+		complete(verb)
+		if verb.ValidArgsFunction != nil {
+			continue
+		}
 		verb.ValidArgsFunction = completeNothing
-		if strings.Contains(verb.Use, "<domain>") && verb.Name() != "add" {
+		if strings.Contains(verb.Use, "<domain>") && verb.Name() != "add" && verb.Name() != "lift" {
 			verb.ValidArgsFunction = completeDomain
 		}
 	}
 }
 
+// calls makes a cobra function of one that speaks to a front door.
+func calls(fn func(cmd *cobra.Command, c *client, args []string) error) func(*cobra.Command, []string) error {
+	return run(func(cmd *cobra.Command, args []string) error {
+		c, err := connect(cmd)
+		if err != nil {
+			return err
+		}
+		return fn(cmd, c, args)
+	})
+}
+
 // connect makes the client that the flags ask for.
 func connect(cmd *cobra.Command) (*client, error) {
 	f := caddycmd.Flags{FlagSet: cmd.Flags()}
+	ask := func() (string, error) { return askPassphrase(cmd) }
 	address, err := caddycmd.DetermineAdminAPIAddress(f.String("address"), nil, f.String("config"), f.String("adapter"))
 	if err != nil {
 		return nil, usagef("finding the admin address: %v", err)
@@ -71,35 +97,35 @@ func connect(cmd *cobra.Command) (*client, error) {
 	if address == "" {
 		address = caddy.DefaultAdminListen
 	}
-	return newClient(address, func() (string, error) { return askPassphrase(cmd) })
+	return newClient(address, f.String("ca"), ask)
 }
 
 // askPassphrase asks the person at the terminal, without echo.
 func askPassphrase(cmd *cobra.Command) (string, error) {
 	fd := int(os.Stdin.Fd())
 	if !term.IsTerminal(fd) {
-		return "", &answerError{status: 401, text: "the front door asks for the administrator's passphrase", hint: "Set COZY_ADMIN_PASSPHRASE."}
+		return "", &answerError{status: 401, text: "the front door asks for the administrator's passphrase", hint: "Set COZY_ADMIN_PASSPHRASE, or GATEHOUSE_API_TOKEN to a token."}
 	}
-	fmt.Fprint(cmd.ErrOrStderr(), "Administrator's passphrase: ")
-	secret, err := term.ReadPassword(fd)
-	fmt.Fprintln(cmd.ErrOrStderr())
-	if err != nil {
-		return "", err
-	}
-	return string(secret), nil
+	return askHidden(cmd, "Administrator's passphrase: ")
 }
 
-// askAgain has the person type the domain once more.
-func askAgain(cmd *cobra.Command, domain string) error {
-	fmt.Fprintf(cmd.ErrOrStderr(), "This destroys %s and all its data, and cannot be undone.\nType the domain again to go on: ", domain)
+// confirm has the person type an answer that shows what they mean.
+func confirm(cmd *cobra.Command, question, want, otherwise string) error {
+	fmt.Fprint(cmd.ErrOrStderr(), question)
 	line, err := bufio.NewReader(io.LimitReader(cmd.InOrStdin(), 1024)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	if answer := strings.TrimSpace(line); answer != domain {
-		return errors.New("aborted: nothing was destroyed, since what was typed is not the domain (--force does not ask)")
+	if strings.TrimSpace(line) != want {
+		return errors.New("aborted: " + otherwise + " (--force does not ask)")
 	}
 	return nil
+}
+
+// askAgain has the person type the domain once more.
+func askAgain(cmd *cobra.Command, domain string) error {
+	return confirm(cmd, "This destroys "+domain+" and all its data, and cannot be undone.\nType the domain again to go on: ",
+		domain, "nothing was destroyed, since what was typed is not the domain")
 }
 
 // disabled is the operator's way to switch adding and destroying off; its content is the reason.

@@ -24,6 +24,7 @@ type apiError struct {
 	status        int
 	title, detail string
 	parameter     string // the one that is bad; may be empty
+	retryAfter    string // seconds; may be empty
 }
 
 func (e *apiError) Error() string { return e.detail }
@@ -35,7 +36,7 @@ var (
 	}
 	errUnauthorized = &apiError{
 		status: http.StatusUnauthorized, title: "Unauthorized",
-		detail: "the administrator's passphrase is missing or wrong",
+		detail: "the administrator's passphrase, or a token, is missing or wrong",
 	}
 )
 
@@ -77,6 +78,8 @@ func describe(err error) *apiError {
 		return &apiError{status: http.StatusNotFound, title: "Not Found", detail: err.Error()}
 	case errors.Is(err, tenancy.ErrExists), errors.Is(err, tenancy.ErrConflict), errors.Is(err, couch.ErrConflict):
 		return &apiError{status: http.StatusConflict, title: "Conflict", detail: err.Error()}
+	case errors.Is(err, errors.ErrUnsupported):
+		return &apiError{status: http.StatusNotImplemented, title: "Not Implemented", detail: "this is not offered yet"}
 	case errors.Is(err, tenancy.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return &apiError{
 			status: http.StatusServiceUnavailable, title: "Service Unavailable",
@@ -90,13 +93,19 @@ func describe(err error) *apiError {
 // fail writes an error. Nothing may have been written before.
 func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	e := describe(err)
-	// That there is no app is seen by whoever asks while a configuration starts.
+	// That there is no app is seen by whoever asks while a configuration starts. The
+	// query is left out, since it may hold a passphrase.
 	if e.status >= 500 && e.status != http.StatusNotImplemented && e != errNoApp {
 		h.log.Error("answering a request of the instances API",
 			zap.String("method", r.Method), zap.String("path", r.URL.Path), zap.Int("status", e.status), zap.Error(err))
 	}
-	if e.status == http.StatusServiceUnavailable {
+	switch {
+	case e.retryAfter != "":
+		w.Header().Set("Retry-After", e.retryAfter)
+	case e.status == http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "5")
+	case e.status == http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", `Basic realm="instances", charset="UTF-8"`)
 	}
 	w.Header().Set("Content-Type", jsonAPI)
 	w.WriteHeader(e.status)

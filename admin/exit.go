@@ -81,3 +81,24 @@ func exactly(names ...string) func(*cobra.Command, []string) error {
 			cmd.CommandPath(), strings.Join(names, " and "), len(args), cmd.CommandPath()))
 	}
 }
+
+// atLeast wants one argument for each name, of which the last may be given more
+// than once.
+func atLeast(names ...string) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < len(names) {
+			return exactly(names...)(cmd, args)
+		}
+		return nil
+	}
+}
+
+// upTo wants one argument for each name, the last of which may be missing.
+func upTo(names ...string) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == len(names)-1 {
+			return nil
+		}
+		return exactly(names...)(cmd, args)
+	}
+}

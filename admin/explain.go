@@ -19,6 +19,20 @@ type Status struct {
 		directory.Status
 		AgeSeconds float64 `json:"age_seconds"`
 	} `json:"directory"`
+	// API is the API's own listener; absent where there is none.
+	API *APIStatus `json:"api,omitempty"`
+}
+
+// APIStatus is how the API's own listener is.
+type APIStatus struct {
+	Address       string `json:"address"`
+	TLS           bool   `json:"tls"`
+	LoginFailures int64  `json:"login_failures"` // since the configuration was loaded
+}
+
+// Listening is what an App has whose API listens on an address of its own.
+type Listening interface {
+	APIListener() *Listener // nil where it does not
 }
 
 func (h *handler) status(app App, w http.ResponseWriter, _ *http.Request) error {
@@ -26,7 +40,18 @@ func (h *handler) status(app App, w http.ResponseWriter, _ *http.Request) error 
 	s.Node, s.Store, s.Subdomains = app.Node(), app.StoreName(), app.Mode().String()
 	s.Directory.Status = app.Directory().Status()
 	s.Directory.AgeSeconds = s.Directory.Age.Seconds()
+	if l, ok := app.(Listening); ok && l.APIListener() != nil {
+		s.API = l.APIListener().status()
+	}
 	return writeJSON(w, http.StatusOK, "application/json", s)
+}
+
+func (l *Listener) status() *APIStatus {
+	s := &APIStatus{Address: l.Address, TLS: l.Certificate != "", LoginFailures: l.Failures()}
+	if at := l.Addr(); at != nil {
+		s.Address = at.String()
+	}
+	return s
 }
 
 // Explanation is the answer to GET /tenancy/explain?host=.

@@ -39,12 +39,23 @@ var flagParameters = map[string]string{
 	"blocked":          "Blocked",
 	"blocking-reason":  "BlockingReason",
 	"deleting":         "Deleting",
+	"apps":             "Apps",
+	"auth-mode":        "AuthMode",
+	"auto-update":      "AutoUpdate",
+	"kdf-iterations":   "KdfIterations",
+	"key":              "Key",
+	"send":             "Send",
+	"if-rev":           "IfRev",
+	"from-cloudery":    "FromCloudery",
 
 	"onboarding-finished": "OnboardingFinished",
 }
 
 // changeFlags are the flags that add and modify have both.
 func changeFlags(f *pflag.FlagSet) {
+	f.String("auth-mode", "", "How the owner logs in: basic, or two_factor_mail")
+	f.Bool("auto-update", true, "Whether apps are brought up to date by themselves")
+	f.Bool("from-cloudery", false, "Say that a hosting platform asks for this")
 	f.String("context-name", "", "The context of the instance")
 	f.String("disk-quota", "", "The quota of the instance's files, as in 3GB; 0 for none")
 	f.StringSlice("domain-aliases", nil, "Further domains of the instance, separated by commas")
@@ -63,6 +74,7 @@ func changeFlags(f *pflag.FlagSet) {
 	f.StringSlice("sponsorships", nil, "Contexts that sponsor the instance, separated by commas")
 	f.Int("swift-layout", -1, "The layout of files in Swift: 0, 1 or 2 (-1: the default)")
 	f.String("tos", "", "The version of the terms of service that was signed, as in 1.0.0-20240131")
+	f.String("tos-latest", "", "The latest version of the terms of service")
 	f.String("tz", "", "The time zone of the owner, as in Europe/Paris")
 	f.String("uuid", "", "The UUID of the instance")
 }

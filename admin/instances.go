@@ -3,21 +3,17 @@
 package admin
 
 import (
-	"bufio"
-	"context"
 	"encoding/json"
 	"net/http"
-	"net/url"
+	"slices"
 	"strconv"
 
 	"go.uber.org/zap"
 
 	"github.com/gatehouse-edge/gatehouse/tenancy"
+	"github.com/gatehouse-edge/gatehouse/tenancy/access"
 	"github.com/gatehouse-edge/gatehouse/tenancy/lifecycle"
 )
-
-// maxPage bounds page[limit] and page[skip].
-const maxPage = 10_000_000
 
 // object is an instance in JSON:API.
 type object struct {
@@ -53,39 +49,95 @@ func writeInstance(w http.ResponseWriter, status int, inst *tenancy.Instance) er
 	return writeJSON(w, status, jsonAPI, map[string]object{"data": objectOf(inst)})
 }
 
+// addedMeta is what of a new instance could not be done.
+type addedMeta struct {
+	Warnings   []string `json:"warnings,omitempty"`
+	FailedApps []string `json:"failed_apps,omitempty"`
+}
+
+// addedDocument is the answer to an add. It alone, and that of a resent link, has
+// the register token, which is for the link.
+func addedDocument(inst *lifecycle.Added) map[string]any {
+	o := objectOf(inst.Instance)
+	if token := inst.Raw("register_token"); token != nil {
+		o.Attributes["register_token"] = token
+	}
+	return withMeta(o, inst)
+}
+
+func withMeta(o object, inst *lifecycle.Added) map[string]any {
+	answer := map[string]any{"data": o}
+	if len(inst.Warnings) > 0 || len(inst.Failed) > 0 {
+		answer["meta"] = addedMeta{Warnings: inst.Warnings, FailedApps: inst.Failed}
+	}
+	return answer
+}
+
 func (h *handler) add(app App, w http.ResponseWriter, r *http.Request) error {
-	name, change, err := readChange(r)
+	ask, err := h.readChange(r)
 	if err != nil {
 		return err
 	}
-	domain, err := tenancy.ParseDomain(name)
+	if ask.dryRun {
+		return &tenancy.FieldError{Field: "DryRun", Problem: "is for a modify"}
+	}
+	domain, err := tenancy.ParseDomain(ask.domain)
 	if err != nil {
 		return err
 	}
 	ctx, done := work(app, r)
 	defer done()
 	p := newProgress(w, r)
-	inst, err := app.Lifecycle().Add(ctx, domain, change, p.report)
+	inst, err := app.Lifecycle().Add(ctx, domain, ask.change, p.report)
 	if err != nil {
 		return p.fail(err)
 	}
-	h.log.Info("instance added", zap.String("domain", inst.Domain()), zap.String("prefix", inst.Prefix()))
-	o := objectOf(inst.Instance)
-	o.Attributes["register_token"] = inst.Raw("register_token") // for the link, here and nowhere else
-	return p.end(http.StatusCreated, map[string]object{"data": o})
+	h.log.Info("instance added", zap.String("domain", inst.Domain()), zap.String("prefix", inst.Prefix()),
+		zap.Strings("failed_apps", inst.Failed))
+	return p.end(http.StatusCreated, addedDocument(inst))
 }
 
 func (h *handler) modify(app App, w http.ResponseWriter, r *http.Request) error {
-	name, change, err := readChange(r)
+	values, err := h.readValues(r)
 	if err != nil {
 		return err
 	}
-	if name != "" {
+	role := callerOf(r).role
+	if !role.May(access.Admin) {
+		// A cozy-stack's command line sends these with every modify.
+		for name, always := range map[string]string{"MagicLink": "false", "DiskQuota": "0"} {
+			if v := values[name]; v.raw == nil && v.text == always {
+				delete(values, name)
+			}
+		}
+	}
+	ask, err := changeOf(values)
+	if err != nil {
+		return err
+	}
+	switch {
+	case ask.domain != "":
 		return &tenancy.FieldError{Field: "Domain", Problem: "cannot be changed"}
+	case ask.change.Passphrase != nil:
+		return &tenancy.FieldError{Field: "Passphrase", Problem: "is for a new instance; set-passphrase (POST /instances/DOMAIN/passphrase) changes that of another"}
+	case ask.change.Apps != nil:
+		return &tenancy.FieldError{Field: "Apps", Problem: "is for a new instance; install-apps (POST /instances/DOMAIN/apps) adds some to another"}
+	case ask.change.SendLink:
+		return &tenancy.FieldError{Field: "Send", Problem: "is for a new instance; resend-link (POST /instances/DOMAIN/link) makes another link"}
+	}
+	if !role.May(access.Admin) {
+		for _, name := range ask.names {
+			if !slices.Contains(blockParameters, name) {
+				return forbidden(role, "it may change nothing but Blocked and BlockingReason")
+			}
+		}
+	}
+	if ask.dryRun {
+		return preview(app, w, r, ask.change)
 	}
 	ctx, done := work(app, r)
 	defer done()
-	inst, err := app.Lifecycle().Modify(ctx, r.PathValue("domain"), change)
+	inst, err := app.Lifecycle().Modify(ctx, r.PathValue("domain"), ask.change)
 	if err != nil {
 		return err
 	}
@@ -93,11 +145,35 @@ func (h *handler) modify(app App, w http.ResponseWriter, r *http.Request) error 
 	return writeInstance(w, http.StatusOK, inst)
 }
 
+// preview answers what a modify would make another.
+func preview(app App, w http.ResponseWriter, r *http.Request, change lifecycle.Change) error {
+	ctx, cancel := question(r)
+	defer cancel()
+	inst, differences, err := app.Lifecycle().Preview(ctx, r.PathValue("domain"), change)
+	if err != nil {
+		return err
+	}
+	if differences == nil {
+		differences = []lifecycle.Difference{}
+	}
+	return writeJSON(w, http.StatusOK, jsonAPI, map[string]any{
+		"data": objectOf(inst), "meta": map[string]any{"differences": differences},
+	})
+}
+
 func (h *handler) destroy(app App, w http.ResponseWriter, r *http.Request) error {
+	var o lifecycle.DestroyOptions
+	if text := r.URL.Query().Get("Quarantine"); text != "" {
+		d, err := parseDuration(text)
+		if err != nil || d < 0 {
+			return &tenancy.FieldError{Field: "Quarantine", Problem: "is not a time", Allowed: "as in 30d or 12h; 0 for none"}
+		}
+		o.Quarantine = &d
+	}
 	ctx, done := work(app, r)
 	defer done()
 	p := newProgress(w, r)
-	if err := app.Lifecycle().Destroy(ctx, r.PathValue("domain"), p.report); err != nil {
+	if err := app.Lifecycle().DestroyWith(ctx, r.PathValue("domain"), o, p.report); err != nil {
 		return p.fail(err)
 	}
 	h.log.Info("instance destroyed", zap.String("domain", r.PathValue("domain")))
@@ -121,82 +197,17 @@ func (h *handler) prefix(app App, w http.ResponseWriter, r *http.Request) error 
 }
 
 func get(app App, r *http.Request) (*tenancy.Instance, error) {
-	ctx, cancel := context.WithTimeout(r.Context(), readTime)
+	ctx, cancel := question(r)
 	defer cancel()
 	return app.Lifecycle().Get(ctx, r.PathValue("domain"))
 }
 
 func (h *handler) count(app App, w http.ResponseWriter, r *http.Request) error {
-	ctx, cancel := context.WithTimeout(r.Context(), readTime)
+	ctx, cancel := question(r)
 	defer cancel()
 	n, err := app.Lifecycle().Count(ctx)
 	if err != nil {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, "application/json", map[string]int64{"count": n})
-}
-
-// list streams, so that a list of any length takes the same memory. What fails
-// after the first instance ends the connection, since an answer that looks whole
-// and is not would be worse.
-func (h *handler) list(app App, w http.ResponseWriter, r *http.Request) error {
-	page := lifecycle.Page{Cursor: r.URL.Query().Get("page[cursor]")}
-	var err error
-	if page.Limit, err = pageNumber(r, "page[limit]"); err != nil {
-		return err
-	}
-	if page.Skip, err = pageNumber(r, "page[skip]"); err != nil {
-		return err
-	}
-	count, err := app.Lifecycle().Count(r.Context())
-	if err != nil {
-		return err
-	}
-	out := bufio.NewWriterSize(w, 64<<10)
-	begun := false
-	begin := func() {
-		begun = true
-		w.Header().Set("Content-Type", jsonAPI)
-		_, _ = out.WriteString(`{"data":[`)
-	}
-	first := true
-	next, err := app.Lifecycle().List(r.Context(), page, func(inst *tenancy.Instance) error {
-		raw, err := json.Marshal(objectOf(inst))
-		if err != nil {
-			return err
-		}
-		if !begun {
-			begin()
-		}
-		if !first {
-			_ = out.WriteByte(',')
-		}
-		first = false
-		_, err = out.Write(raw)
-		return err
-	})
-	if err != nil {
-		if begun {
-			h.log.Error("a list of instances ended early", zap.Error(err))
-			panic(http.ErrAbortHandler)
-		}
-		return err
-	}
-	if !begun {
-		begin()
-	}
-	links := map[string]string{}
-	if next != "" {
-		links["next"] = "/instances?" + url.Values{
-			"page[cursor]": {next}, "page[limit]": {strconv.Itoa(page.Limit)},
-		}.Encode()
-	}
-	end, err := json.Marshal(map[string]any{"links": links, "meta": map[string]int64{"count": count}})
-	if err != nil {
-		return err
-	}
-	_, _ = out.WriteString("],")
-	_, _ = out.Write(end[1:])
-	_ = out.Flush() // a client that has gone is no concern
-	return nil
 }

@@ -13,7 +13,8 @@ import (
 
 func init() { caddy.RegisterModule(Instances{}) }
 
-// App is what the API needs of the tenancy app of a configuration.
+// App is what the API needs of the tenancy app of a configuration. One that has
+// Tokens and Listening as well offers more.
 type App interface {
 	Lifecycle() *lifecycle.Service
 	Directory() *directory.Directory

@@ -134,10 +134,7 @@ func (t *instancesTable) end() {
 		return
 	}
 	w := table.NewWriter()
-	style := table.StyleDefault
-	style.Options = table.OptionsNoBordersAndSeparators
-	style.Box.PaddingLeft, style.Box.PaddingRight = "", "  "
-	w.SetStyle(style)
+	w.SetStyle(bare())
 	w.AppendRows(t.rows)
 	if t.width > 0 {
 		w.SetColumnConfigs(t.fit())

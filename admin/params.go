@@ -6,28 +6,16 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"mime"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/gatehouse-edge/gatehouse/tenancy"
 	"github.com/gatehouse-edge/gatehouse/tenancy/lifecycle"
 )
-
-// value is one parameter's value. In a query an empty one means unchanged, since
-// a cozy-stack's command line sends every parameter; in a body it clears.
-type value struct {
-	text string          // of a query, or of a JSON string or number
-	raw  json.RawMessage // of a body; nil for a query
-}
-
-// empty tells whether nothing is asked for.
-func (v value) empty() bool { return v.raw == nil && v.text == "" }
 
 // parameter reads a value into a Change.
 type parameter func(c *lifecycle.Change, v value) error
@@ -35,7 +23,7 @@ type parameter func(c *lifecycle.Change, v value) error
 // parameters are all by their names in the API. What has another spelling
 // stands twice.
 var parameters = map[string]parameter{
-	"DomainAliases":      list(func(c *lifecycle.Change) **[]string { return &c.Aliases }),
+	"DomainAliases":      texts(func(c *lifecycle.Change) **[]string { return &c.Aliases }),
 	"OldDomain":          str(func(c *lifecycle.Change) **string { return &c.OldDomain }),
 	"OrgDomain":          str(func(c *lifecycle.Change) **string { return &c.OrgDomain }),
 	"OrgID":              str(func(c *lifecycle.Change) **string { return &c.OrgID }),
@@ -52,10 +40,10 @@ var parameters = map[string]parameter{
 	"Phone":              str(func(c *lifecycle.Change) **string { return &c.Phone }),
 	"AuthMode":           str(func(c *lifecycle.Change) **string { return &c.AuthMode }),
 	"BlockingReason":     str(func(c *lifecycle.Change) **string { return &c.BlockingReason }),
-	"sponsorships":       list(func(c *lifecycle.Change) **[]string { return &c.Sponsorships }),
-	"Sponsorships":       list(func(c *lifecycle.Change) **[]string { return &c.Sponsorships }),
-	"feature_sets":       list(func(c *lifecycle.Change) **[]string { return &c.FeatureSets }),
-	"FeatureSets":        list(func(c *lifecycle.Change) **[]string { return &c.FeatureSets }),
+	"sponsorships":       texts(func(c *lifecycle.Change) **[]string { return &c.Sponsorships }),
+	"Sponsorships":       texts(func(c *lifecycle.Change) **[]string { return &c.Sponsorships }),
+	"feature_sets":       texts(func(c *lifecycle.Change) **[]string { return &c.FeatureSets }),
+	"FeatureSets":        texts(func(c *lifecycle.Change) **[]string { return &c.FeatureSets }),
 	"AutoUpdate":         boolean(func(c *lifecycle.Change) **bool { return &c.AutoUpdate }),
 	"MagicLink":          boolean(func(c *lifecycle.Change) **bool { return &c.MagicLink }),
 	"Blocked":            boolean(func(c *lifecycle.Change) **bool { return &c.Blocked }),
@@ -65,69 +53,141 @@ var parameters = map[string]parameter{
 	"CouchCluster":       number(func(c *lifecycle.Change) **int { return &c.CouchCluster }),
 	"DiskQuota":          quota,
 	"Settings":           settings,
-	"Trace":              ignored, // a stack's debugging aid
-	"FromCloudery":       ignored, // says who asks; the change is the same
-	"Apps":               later,
-	"Passphrase":         later,
-	"KdfIterations":      later,
-	"Key":                later,
+	"Trace":              noted, // a stack's debugging aid
+	"FromCloudery":       noted, // says who asks; the change is the same
+	"Apps":               texts(func(c *lifecycle.Change) **[]string { return &c.Apps }),
+	"Passphrase":         secret(func(p *lifecycle.Passphrase) *string { return &p.Text }),
+	"KdfIterations":      rounds,
+	"Key":                secret(func(p *lifecycle.Passphrase) *string { return &p.Key }),
+	"PublicKey":          secret(func(p *lifecycle.Passphrase) *string { return &p.PublicKey }),
+	"PrivateKey":         secret(func(p *lifecycle.Passphrase) *string { return &p.PrivateKey }),
+	"Send":               flag(func(c *lifecycle.Change) *bool { return &c.SendLink }),
+	"IfRev":              revision,
 }
 
-// secretParameters must not be in a query, which Caddy's admin endpoint logs.
-var secretParameters = []string{"Passphrase", "Key"}
+// secretParameters must not be in a query that is logged, as that of Caddy's
+// admin endpoint is.
+var secretParameters = []string{"Passphrase", "Key", "PrivateKey"}
 
-// readChange reads the parameters of a request. The domain is the parameter
-// Domain, which only an add has.
-func readChange(r *http.Request) (domain string, c lifecycle.Change, err error) {
+// blockParameters are those of who may only block.
+var blockParameters = []string{"Blocked", "BlockingReason", "IfRev", "DryRun"}
+
+// asked is what an add or a modify is asked for.
+type asked struct {
+	domain string // the parameter Domain, which only an add has
+	change lifecycle.Change
+	dryRun bool
+	names  []string // of the parameters that say something, sorted
+}
+
+// readChange reads the parameters of a request.
+func (h *handler) readChange(r *http.Request) (asked, error) {
+	values, err := h.readValues(r)
+	if err != nil {
+		return asked{}, err
+	}
+	return changeOf(values)
+}
+
+// readValues reads the parameters of a request from its query and its body.
+func (h *handler) readValues(r *http.Request) (map[string]value, error) {
 	values := map[string]value{}
 	query := r.URL.Query()
 	for _, name := range secretParameters {
-		if query.Get(name) != "" {
-			return "", c, &tenancy.FieldError{Field: name, Problem: "is a secret, and the query string is logged", Allowed: "in the body, as JSON"}
+		if query.Get(name) != "" && !h.secretQueries {
+			return nil, &tenancy.FieldError{Field: name, Problem: "is a secret, and the query string is logged", Allowed: "in the body, as JSON"}
 		}
 	}
 	for name, given := range query {
 		if len(given) > 1 {
-			return "", c, &tenancy.FieldError{Field: name, Problem: "is given more than once"}
+			return nil, &tenancy.FieldError{Field: name, Problem: "is given more than once"}
 		}
 		values[name] = value{text: given[0]}
 	}
 	body, err := readBody(r)
 	if err != nil {
-		return "", c, err
+		return nil, err
 	}
+	fromBody, err := bodyValues(body)
+	if err != nil {
+		return nil, err
+	}
+	for name, v := range fromBody {
+		if old, twice := values[name]; twice && !old.empty() {
+			return nil, &tenancy.FieldError{Field: name, Problem: "is given in the query string and in the body"}
+		}
+		values[name] = v
+	}
+	return values, nil
+}
+
+// bodyValues are the parameters of a JSON object.
+func bodyValues(body map[string]json.RawMessage) (map[string]value, error) {
+	values := make(map[string]value, len(body))
 	for name, raw := range body {
 		text, err := textOf(name, raw)
 		if err != nil {
-			return "", c, err
-		}
-		if old, twice := values[name]; twice && !old.empty() {
-			return "", c, &tenancy.FieldError{Field: name, Problem: "is given in the query string and in the body"}
+			return nil, err
 		}
 		values[name] = value{text: text, raw: raw}
 	}
-	if v, ok := values["Domain"]; ok {
-		domain = v.text
-		delete(values, "Domain")
-	}
+	return values, nil
+}
+
+// changeOf makes a Change of parameters.
+func changeOf(values map[string]value) (asked, error) {
+	var a asked
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		v := values[name]
-		if v.empty() {
+		switch {
+		case v.empty():
 			continue
-		}
-		read, known := parameters[name]
-		if !known {
-			return "", c, &tenancy.FieldError{Field: name, Problem: "is not a parameter", Allowed: "Domain, " + strings.Join(slices.Sorted(maps.Keys(parameters)), ", ")}
-		}
-		if err := read(&c, v); err != nil {
-			var field *tenancy.FieldError
-			if errors.As(err, &field) && field.Field == "" {
-				field.Field = name
+		case name == "Domain":
+			a.domain = v.text
+			continue
+		case name == "DryRun":
+			var err error
+			if a.dryRun, err = truth(v); err != nil {
+				return a, named(err, name)
 			}
-			return "", c, err
+		default:
+			read, known := parameters[name]
+			if !known {
+				return a, &tenancy.FieldError{Field: name, Problem: "is not a parameter", Allowed: "Domain, DryRun, " + strings.Join(slices.Sorted(maps.Keys(parameters)), ", ")}
+			}
+			if err := read(&a.change, v); err != nil {
+				return a, named(err, name)
+			}
 		}
+		a.names = append(a.names, name)
 	}
-	return domain, c, nil
+	if p := a.change.Passphrase; p != nil && p.Text == "" {
+		if *p != (lifecycle.Passphrase{}) {
+			return a, &tenancy.FieldError{Field: "Passphrase", Problem: "is missing, and KdfIterations and keys say nothing without it"}
+		}
+		a.change.Passphrase = nil
+	}
+	return a, nil
+}
+
+// named gives an error of a field the name of its parameter.
+func named(err error, name string) error {
+	var field *tenancy.FieldError
+	if errors.As(err, &field) && field.Field == "" {
+		field.Field = name
+	}
+	return err
+}
+
+// revision reads the revision that a modify is for.
+func revision(c *lifecycle.Change, v value) error {
+	c.IfRev = v.text
+	return nil
+}
+
+var errBadBody = &apiError{
+	status: http.StatusBadRequest, title: "Bad Request",
+	detail: "this is not a JSON object of parameters, as in {\"Domain\":\"alice.example.com\"}",
 }
 
 // readBody reads a JSON body, if there is one.
@@ -148,155 +208,7 @@ func readBody(r *http.Request) (map[string]json.RawMessage, error) {
 	}
 	var body map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &body); err != nil {
-		return nil, &apiError{status: http.StatusBadRequest, title: "Bad Request", detail: "the body is not a JSON object of parameters, as in {\"Domain\":\"alice.example.com\"}"}
+		return nil, errBadBody
 	}
 	return body, nil
-}
-
-// textOf is a JSON string, number, boolean or null as a query would have it.
-// Lists and objects are read from their raw form.
-func textOf(name string, raw json.RawMessage) (string, error) {
-	raw = bytes.TrimSpace(raw)
-	switch {
-	case len(raw) == 0 || string(raw) == "null":
-		return "", nil
-	case raw[0] == '"':
-		var s string
-		if err := json.Unmarshal(raw, &s); err != nil {
-			return "", &tenancy.FieldError{Field: name, Problem: "is not valid JSON"}
-		}
-		return s, nil
-	default:
-		return string(raw), nil
-	}
-}
-
-func structured(v value) bool {
-	raw := bytes.TrimSpace(v.raw)
-	return len(raw) > 0 && (raw[0] == '[' || raw[0] == '{')
-}
-
-func str(at func(*lifecycle.Change) **string) parameter {
-	return func(c *lifecycle.Change, v value) error {
-		if structured(v) {
-			return &tenancy.FieldError{Problem: "is not a text"}
-		}
-		*at(c) = &v.text
-		return nil
-	}
-}
-
-func list(at func(*lifecycle.Change) **[]string) parameter {
-	return func(c *lifecycle.Change, v value) error {
-		items := []string{}
-		if structured(v) {
-			if err := json.Unmarshal(v.raw, &items); err != nil {
-				return &tenancy.FieldError{Problem: "is not a list of texts", Allowed: `"a,b" or ["a","b"]`}
-			}
-		} else {
-			for item := range strings.SplitSeq(v.text, ",") {
-				if item = strings.TrimSpace(item); item != "" {
-					items = append(items, item)
-				}
-			}
-		}
-		*at(c) = &items
-		return nil
-	}
-}
-
-func boolean(at func(*lifecycle.Change) **bool) parameter {
-	return func(c *lifecycle.Change, v value) error {
-		b := false // an empty value in a body clears
-		if v.text != "" {
-			var err error
-			if b, err = strconv.ParseBool(v.text); err != nil {
-				return &tenancy.FieldError{Problem: "is not a boolean", Allowed: "true, false"}
-			}
-		}
-		*at(c) = &b
-		return nil
-	}
-}
-
-// number reads a whole number, of which -1 means the default.
-func number(at func(*lifecycle.Change) **int) parameter {
-	return func(c *lifecycle.Change, v value) error {
-		if v.text == "" {
-			return nil
-		}
-		n, err := strconv.Atoi(v.text)
-		if err != nil || n < -1 {
-			return &tenancy.FieldError{Problem: "is not a number", Allowed: "a whole number, or -1 for the default"}
-		}
-		if n >= 0 {
-			*at(c) = &n
-		}
-		return nil
-	}
-}
-
-// quota reads bytes. In a query 0 means unchanged; -1 removes the quota.
-func quota(c *lifecycle.Change, v value) error {
-	if v.text == "" {
-		c.DiskQuota = new(int64)
-		return nil
-	}
-	n, err := strconv.ParseInt(v.text, 10, 64)
-	if err != nil || n < -1 {
-		return &tenancy.FieldError{Problem: "is not a number of bytes", Allowed: "a whole number, or -1 for no quota"}
-	}
-	if n == 0 && v.raw == nil {
-		return nil
-	}
-	n = max(n, 0)
-	c.DiskQuota = &n
-	return nil
-}
-
-// settings reads key:value,key:value, or an object of texts.
-func settings(c *lifecycle.Change, v value) error {
-	bad := &tenancy.FieldError{Problem: "is not a list of keys and values", Allowed: `"key:value,key:value" or {"key":"value"}`}
-	c.Settings = map[string]string{}
-	if structured(v) {
-		if err := json.Unmarshal(v.raw, &c.Settings); err != nil {
-			return bad
-		}
-		return nil
-	}
-	if v.text == "" {
-		return nil
-	}
-	for item := range strings.SplitSeq(v.text, ",") {
-		key, val, found := strings.Cut(item, ":")
-		if key = strings.TrimSpace(key); !found || key == "" {
-			return bad
-		}
-		c.Settings[key] = strings.TrimSpace(val)
-	}
-	return nil
-}
-
-func ignored(*lifecycle.Change, value) error { return nil }
-
-// later refuses what an instance can be asked for and is not made yet, rather
-// than making an instance without it.
-func later(_ *lifecycle.Change, v value) error {
-	if v.text == "" || v.text == "0" {
-		return nil
-	}
-	return &apiError{status: http.StatusNotImplemented, title: "Not Implemented", detail: "apps and passphrases are not offered yet; leave Apps, Passphrase, KdfIterations and Key out"}
-}
-
-// pageNumber reads a parameter of a list's page.
-func pageNumber(r *http.Request, name string) (int, error) {
-	text := r.URL.Query().Get(name)
-	if text == "" {
-		return 0, nil
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 0 || n > maxPage {
-		return 0, &tenancy.FieldError{Field: name, Problem: "is not a number", Allowed: fmt.Sprintf("0 to %d", maxPage)}
-	}
-	return n, nil
 }

@@ -159,6 +159,9 @@ func statusCommand() *cobra.Command {
 				{"changes", fmt.Sprint(d.Changes)}, {"malformed", fmt.Sprint(d.Malformed)},
 				{"conflicts", fmt.Sprint(d.Conflicts)}, {"last error", d.LastError},
 			})
+			if s.API != nil {
+				printPairs(cmd, [][2]string{{"API", s.API.Address}, {"login failures", fmt.Sprint(s.API.LoginFailures)}})
+			}
 			return nil
 		}),
 	}
@@ -171,6 +174,7 @@ func lsCommand() *cobra.Command {
 		Short:   "Lists the instances",
 		Example: `  gatehouse instances ls
   gatehouse instances ls --fields domain,context,locale
+  gatehouse instances ls --filter state=blocked,domain=*.example.com --sort -domain
   gatehouse instances ls --json | jq .attributes.domain`,
 		Args: exactly(),
 		RunE: run(runLs),
@@ -179,6 +183,8 @@ func lsCommand() *cobra.Command {
 	f.StringSlice("fields", nil, "The fields to print, separated by commas and tab-separated in the output")
 	f.Bool("available-fields", false, "List the fields that --fields knows")
 	f.Int("limit", 0, "Print at most so many (0: all)")
+	filterFlag(f)
+	f.String("sort", "", "The order: domain, context, locale, state or cluster, with a - before it for the other way round")
 	if err := cmd.RegisterFlagCompletionFunc("fields", completeFields); err != nil {
 		panic(err) // the flag is there, two lines above
 	}
@@ -214,9 +220,19 @@ func runLs(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	query := url.Values{}
+	query, err := filterQuery(cmd)
+	if err != nil {
+		return err
+	}
 	if limit > 0 {
 		query.Set("page[limit]", fmt.Sprint(limit))
+	}
+	order, err := f.GetString("sort")
+	if err != nil {
+		return err
+	}
+	if order != "" {
+		query.Set("sort", order)
 	}
 	switch {
 	case wantsJSON(cmd):

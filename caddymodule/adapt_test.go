@@ -107,8 +107,8 @@ func global(lines string) string { return "{\n\ttenancy {\n" + lines + "\n\t}\n}
 func site(lines string) string { return "http://127.0.0.1:1 {\n\ttenancy {\n" + lines + "\n\t}\n}\n" }
 
 func TestBadCaddyfiles(t *testing.T) {
-	for name, c := range map[string]struct{ config, want string }{
-		"unknown option":         {global("stor embedded ./data"), "unrecognized option 'stor' (allowed: store, cluster, snapshot, subdomains, admin_hash)"},
+	refused(t, map[string]wrong{
+		"unknown option":         {global("stor embedded ./data"), "unrecognized option 'stor' (allowed: store, cluster, snapshot, subdomains, admin_hash, context, registry, files, before_destroy, after_add, after_block, send_link, hook_secret, quarantine, api)"},
 		"argument of the option": {"{\n\ttenancy yes\n}\n", "wrong argument count"},
 		"option twice":           {"{\n\ttenancy\n\ttenancy\n}\n", "the tenancy option is given twice"},
 		"store twice":            {global("store embedded ./a\nstore embedded ./b"), "store is given twice"},
@@ -128,17 +128,45 @@ func TestBadCaddyfiles(t *testing.T) {
 		"snapshot without value": {global("snapshot"), "wrong argument count"},
 		"subdomains twice":       {global("subdomains flat\nsubdomains off"), "subdomains is given twice"},
 		"admin_hash twice":       {global("admin_hash {env.A}\nadmin_hash {env.B}"), "admin_hash is given twice"},
-		"unknown in the handler": {site("supprot help@example.com"), "unrecognized option 'supprot' (allowed: support, pages, unknown)"},
+		"unknown in the handler": {site("supprot help@example.com"), "unrecognized option 'supprot' (allowed: support, pages, unknown, stack, pass_hosts, onboarding)"},
 		"support twice":          {site("support a@example.com\nsupport b@example.com"), "support is given twice"},
 		"pages of two words":     {site("pages my pages"), "wrong argument count"},
 		"unknown twice":          {site("unknown page\nunknown pass"), "unknown is given twice"},
 		"handler with argument":  {"http://127.0.0.1:1 {\n\ttenancy yes\n}\n", "wrong argument count"},
 		"permission with option": {"{\n\ton_demand_tls {\n\t\tpermission tenancy {\n\t\t\task no\n\t\t}\n\t}\n}\n", "unrecognized option 'ask'; permission tenancy has none"},
 		"permission argument":    {"{\n\ton_demand_tls {\n\t\tpermission tenancy yes\n\t}\n}\n", "wrong argument count"},
-	} {
+	})
+}
+
+// wrong is a configuration, and what is said of it.
+type wrong struct{ config, want string }
+
+// refused checks that Caddyfiles are refused while they are read.
+func refused(t *testing.T, cases map[string]wrong) {
+	t.Helper()
+	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			if _, err := adapt(c.config); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want one with %q", err, c.want)
+			}
+		})
+	}
+}
+
+// hidden is in configurations that show it, and may be in no error.
+const hidden = "hunter2"
+
+// invalid checks that Caddyfiles are refused when they are validated.
+func invalid(t *testing.T, cases map[string]wrong) {
+	t.Helper()
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			err := validate(t, c.config)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, want one with %q", err, c.want)
+			}
+			if err != nil && strings.Contains(err.Error(), hidden) {
+				t.Errorf("the error repeats the secret: %v", err)
 			}
 		})
 	}
@@ -170,8 +198,8 @@ var quiet = &caddy.Logging{Logs: map[string]*caddy.CustomLog{
 }}
 
 func TestBadConfigurations(t *testing.T) {
-	const secret = "hunter2"
-	for name, c := range map[string]struct{ config, want string }{
+	const secret = hidden
+	invalid(t, map[string]wrong{
 		"credentials in a store's URL":   {global("store couchdb https://admin:" + secret + "@db:5984"), "URL 1 of the CouchDB nodes holds a user name or password"},
 		"credentials in a cluster's URL": {global("cluster 1 https://a:5984 https://admin:" + secret + "@b:5984"), "username {env.COUCHDB_USER}"},
 		"credentials that do not parse":  {global("store couchdb https://admin:" + secret + "%zz@db:5984"), "URL 1 of the CouchDB nodes"},
@@ -187,17 +215,7 @@ func TestBadConfigurations(t *testing.T) {
 		"unknown that is none":           {site("unknown maybe"), `unknown: "maybe" is not known (allowed: page, pass)`},
 		"support that is none":           {site("support javascript:alert(1)"), "support: "},
 		"pages that are not there":       {site("pages ./testdata/none"), "pages: "},
-	} {
-		t.Run(name, func(t *testing.T) {
-			err := validate(t, c.config)
-			if err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("error %v, want one with %q", err, c.want)
-			}
-			if err != nil && strings.Contains(err.Error(), secret) {
-				t.Errorf("the error repeats the secret: %v", err)
-			}
-		})
-	}
+	})
 }
 
 func TestBadJSON(t *testing.T) {

@@ -11,6 +11,8 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/gatehouse-edge/gatehouse/admin"
+	"github.com/gatehouse-edge/gatehouse/tenancy/access"
 	"github.com/gatehouse-edge/gatehouse/tenancy/directory"
 	"github.com/gatehouse-edge/gatehouse/tenancy/lifecycle"
 )
@@ -26,6 +28,10 @@ type App struct {
 	// Where the instances are. Default: the embedded store in ./data.
 	Store *Store `json:"store,omitempty"`
 
+	// What instances have in common, by the name of their context; `default` is for
+	// those without one.
+	Contexts map[string]*Context `json:"contexts,omitempty"`
+
 	// More CouchDB clusters for the databases of instances. The store is cluster 0.
 	Clusters []Cluster `json:"clusters,omitempty"`
 
@@ -38,11 +44,27 @@ type App struct {
 	// "flat" (alice-drive.example.com) or "off". Default: nested.
 	Subdomains string `json:"subdomains,omitempty"`
 
+	// Where the files of instances and of their apps are: a folder, as in
+	// file:///var/lib/cozy. Default: a front door has nothing to do with files, and
+	// installs no apps.
+	Files string `json:"files,omitempty"`
+
+	// Who is told of changes.
+	Hooks *Hooks `json:"hooks,omitempty"`
+
+	// How long the names of a destroyed instance are kept from others, unless the
+	// destroy says otherwise. Default: not at all.
+	Quarantine caddy.Duration `json:"quarantine,omitempty"`
+
 	// The bcrypt hash of the passphrase that the instances API asks for with basic
 	// auth and an empty user name; usually a placeholder, as in
 	// {env.GATEHOUSE_ADMIN_HASH}. Default: no passphrase, as the rest of Caddy's
 	// admin endpoint.
 	AdminHash string `json:"admin_hash,omitempty"`
+
+	// The instances API on an address of its own, for whoever may change instances
+	// and need not own Caddy's whole configuration.
+	API *admin.Listener `json:"api,omitempty"`
 
 	mode    directory.Mode
 	runtime *runtime
@@ -80,12 +102,20 @@ func (a *App) Provision(ctx caddy.Context) error {
 			}
 		}
 	}
+	if err := a.provisionSettings(); err != nil {
+		return err
+	}
 	if a.Subdomains == "" {
 		a.Subdomains = directory.Nested.String()
 	}
 	var err error
 	if a.mode, err = directory.ParseMode(a.Subdomains); err != nil {
 		return err
+	}
+	if a.API != nil {
+		if err := a.API.Provision(ctx); err != nil {
+			return fmt.Errorf("api: %w", err)
+		}
 	}
 	if a.runtime, err = loadRuntime(a); err != nil {
 		return err
@@ -101,13 +131,25 @@ func (a *App) Validate() error {
 			return fmt.Errorf("admin_hash: is not a bcrypt hash; make one with `gatehouse hash-password`")
 		}
 	}
-	return nil
+	if a.API != nil {
+		if err := a.API.Validate(); err != nil {
+			return fmt.Errorf("api: %w", err)
+		}
+	}
+	return a.validateContexts()
 }
 
 // Start begins to follow the store, unless an earlier configuration has begun.
 func (a *App) Start() error {
 	if err := a.runtime.use(a); err != nil {
 		return err
+	}
+	a.Hooks.warn(a.logger)
+	if a.API != nil {
+		if err := a.API.Start(func() admin.App { return a }, a.logger.Named("api")); err != nil {
+			a.runtime.leave(a) // Stop is not called for what has not started
+			return fmt.Errorf("api: %w", err)
+		}
 	}
 	select {
 	case <-a.runtime.dir.Ready():
@@ -118,8 +160,16 @@ func (a *App) Start() error {
 	return nil
 }
 
-// Stop does nothing: what runs is the runtime, which another configuration may share.
-func (a *App) Stop() error { return nil }
+// Stop gives the API's listener up. What else runs is the runtime, which another
+// configuration may share; that of a reload that has failed is left.
+func (a *App) Stop() error {
+	var err error
+	if a.API != nil {
+		err = a.API.Stop()
+	}
+	a.runtime.leave(a)
+	return err
+}
 
 // Cleanup gives the runtime up, which ends with its last user.
 func (a *App) Cleanup() error {
@@ -154,6 +204,12 @@ func (a *App) AdminPassphraseHash() string {
 // placeholder without a value does not open it.
 func (a *App) AuthRequired() bool { return a.AdminHash != "" }
 
+// Access has the tokens of the instances API.
+func (a *App) Access() *access.Store { return a.runtime.access }
+
+// APIListener is the API's own listener; nil where there is none.
+func (a *App) APIListener() *admin.Listener { return a.API }
+
 // Hold keeps the store open until release is called, for work that outlives the
 // request and the configuration that began it.
 func (a *App) Hold() (release func()) { return a.runtime.hold() }
@@ -164,4 +220,7 @@ var (
 	_ caddy.Provisioner  = (*App)(nil)
 	_ caddy.Validator    = (*App)(nil)
 	_ caddy.CleanerUpper = (*App)(nil)
+	_ admin.App          = (*App)(nil)
+	_ admin.Tokens       = (*App)(nil)
+	_ admin.Listening    = (*App)(nil)
 )

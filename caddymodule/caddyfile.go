@@ -1,23 +1,18 @@
-// Caddyfile: the global option and the directive `tenancy`.
+// Caddyfile: the global option `tenancy`.
 
 package caddymodule
 
 import (
-	"slices"
-	"strconv"
-
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/gatehouse-edge/gatehouse/admin"
+	"github.com/gatehouse-edge/gatehouse/tenancy/lifecycle"
 )
 
-func init() {
-	httpcaddyfile.RegisterGlobalOption("tenancy", parseGlobal)
-	httpcaddyfile.RegisterHandlerDirective("tenancy", parseDirective)
-	// Before whatever could answer in an instance's name.
-	httpcaddyfile.RegisterDirectiveOrder("tenancy", httpcaddyfile.Before, "redir")
-}
+func init() { httpcaddyfile.RegisterGlobalOption("tenancy", parseGlobal) }
 
 func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 	if existing != nil {
@@ -41,10 +36,31 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //		cluster <index> <urls...> [closed] {
 //			username <name>
 //			password <placeholder>
+//			upstream <upstreams...>
+//			capacity <instances>
 //		}
 //		snapshot <file>|off
 //		subdomains nested|flat|off
 //		admin_hash <bcrypt hash>
+//		context <name> {
+//			locale <tag>
+//			apps <slugs...>
+//			registry <urls...>
+//			directories on|off
+//			disk_quota <size>
+//			upstream <upstreams...>
+//			support <e-mail address or https URL>
+//			pages <folder>
+//		}
+//		registry <context> <urls...>
+//		files <url>
+//		before_destroy|after_add|after_block|send_link <url>
+//		hook_secret <placeholder>
+//		quarantine <time>
+//		api <address> {
+//			basic_auth <bcrypt hash>
+//			tls <certificate file> <key file>
+//		}
 //	}
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // option name
@@ -70,13 +86,64 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			err = single(d, &a.Subdomains)
 		case "admin_hash":
 			err = single(d, &a.AdminHash)
+		case "context":
+			err = a.parseContext(d)
+		case "registry":
+			err = a.parseRegistryLine(d)
+		case "files":
+			err = single(d, &a.Files)
+		case lifecycle.BeforeDestroy, lifecycle.AfterAdd, lifecycle.AfterBlock, lifecycle.SendLink, "hook_secret":
+			if a.Hooks == nil {
+				a.Hooks = new(Hooks)
+			}
+			err = single(d, a.Hooks.option(option))
+		case "quarantine":
+			err = a.parseQuarantine(d)
+		case "api":
+			if a.API != nil {
+				return d.Err("api is given twice")
+			}
+			a.API = new(admin.Listener)
+			err = a.API.UnmarshalCaddyfile(d.NewFromNextSegment())
 		default:
-			return d.Errf("unrecognized option '%s' (allowed: store, cluster, snapshot, subdomains, admin_hash)", option)
+			return d.Errf("unrecognized option '%s' (allowed: store, cluster, snapshot, subdomains, admin_hash, context, registry, files, before_destroy, after_add, after_block, send_link, hook_secret, quarantine, api)", option)
 		}
 		if err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// option is where a line of the Caddyfile belongs.
+func (h *Hooks) option(name string) *string {
+	switch name {
+	case lifecycle.BeforeDestroy:
+		return &h.BeforeDestroy
+	case lifecycle.AfterAdd:
+		return &h.AfterAdd
+	case lifecycle.AfterBlock:
+		return &h.AfterBlock
+	case lifecycle.SendLink:
+		return &h.SendLink
+	default:
+		return &h.Secret
+	}
+}
+
+func (a *App) parseQuarantine(d *caddyfile.Dispenser) error {
+	var text string
+	if a.Quarantine != 0 {
+		return d.Err("quarantine is given twice")
+	}
+	if !d.AllArgs(&text) {
+		return d.ArgErr()
+	}
+	q, err := caddy.ParseDuration(text)
+	if err != nil {
+		return d.Errf("quarantine '%s' is not a time, as in 30d or 12h", text)
+	}
+	a.Quarantine = caddy.Duration(q)
 	return nil
 }
 
@@ -91,106 +158,16 @@ func single(d *caddyfile.Dispenser, into *string) error {
 	return nil
 }
 
-func parseStore(d *caddyfile.Dispenser) (*Store, error) {
-	args := d.RemainingArgs()
-	if len(args) == 0 {
-		return nil, d.ArgErr()
+// several reads an option with one or more values, which is given once.
+func several(d *caddyfile.Dispenser, into *[]string) error {
+	if len(*into) > 0 {
+		return d.Errf("%s is given twice", d.Val())
 	}
-	store := &Store{Driver: args[0]}
-	switch store.Driver {
-	case DriverEmbedded:
-		if len(args) != 2 {
-			return nil, d.Err("store embedded has one argument, its folder")
-		}
-		store.Path = args[1]
-		return store, nil
-	case DriverCouchDB:
-		if len(args) < 2 {
-			return nil, d.Err("store couchdb has the URLs of the cluster's nodes as arguments")
-		}
-		store.URLs = args[1:]
-		return store, store.unmarshalBlock(d)
-	default:
-		return nil, d.Errf("store '%s' is not known (allowed: embedded, couchdb)", store.Driver)
-	}
-}
-
-func parseCluster(d *caddyfile.Dispenser) (Cluster, error) {
-	args := d.RemainingArgs()
-	if len(args) < 2 {
-		return Cluster{}, d.Err("cluster has an index, then the URLs of its nodes (none for 0, the store itself), then perhaps `closed`")
-	}
-	index, err := strconv.Atoi(args[0])
-	if err != nil || index < 0 {
-		return Cluster{}, d.Errf("cluster '%s': the index is a number from 0 on", args[0])
-	}
-	c := Cluster{Index: index}
-	c.URLs = args[1:]
-	if slices.Contains(c.URLs, "closed") {
-		if c.URLs[len(c.URLs)-1] != "closed" {
-			return Cluster{}, d.Err("`closed` stands at the end of the line")
-		}
-		c.Closed, c.URLs = true, c.URLs[:len(c.URLs)-1]
-	}
-	return c, c.unmarshalBlock(d)
-}
-
-func (c *Connection) unmarshalBlock(d *caddyfile.Dispenser) error {
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		var err error
-		switch option := d.Val(); option {
-		case "username":
-			err = single(d, &c.Username)
-		case "password":
-			err = single(d, &c.Password)
-		default:
-			err = d.Errf("unrecognized option '%s' (allowed: username, password)", option)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
-	handler := new(Handler)
-	return handler, handler.UnmarshalCaddyfile(h.Dispenser)
-}
-
-// UnmarshalCaddyfile reads the directive:
-//
-//	tenancy [<matcher>] {
-//		support <e-mail address or https URL>
-//		pages <folder>
-//		unknown page|pass
-//	}
-func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next() // directive name
-	if d.NextArg() {
+	if *into = d.RemainingArgs(); len(*into) == 0 {
 		return d.ArgErr()
 	}
-	for d.NextBlock(0) {
-		var err error
-		switch option := d.Val(); option {
-		case "support":
-			err = single(d, &h.Support)
-		case "pages":
-			err = single(d, &h.Pages)
-		case "unknown":
-			err = single(d, &h.Unknown)
-		default:
-			err = d.Errf("unrecognized option '%s' (allowed: support, pages, unknown)", option)
-		}
-		if err != nil {
-			return err
-		}
-	}
 	return nil
 }
 
-// Interface guards
-var (
-	_ caddyfile.Unmarshaler = (*App)(nil)
-	_ caddyfile.Unmarshaler = (*Handler)(nil)
-)
+// Interface guard
+var _ caddyfile.Unmarshaler = (*App)(nil)

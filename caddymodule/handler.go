@@ -3,11 +3,8 @@
 package caddymodule
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
-	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -36,7 +33,8 @@ func init() { caddy.RegisterModule(Handler{}) }
 // `{http.tenancy.state}` | active, blocked or deleting
 //
 // All others are answered here: a page with the reason for an instance that is
-// blocked, being deleted or unknown, and a redirect for an old domain. Request
+// blocked, being deleted or unknown, and a redirect for an old domain. Support and
+// Pages are for instances whose context has none of its own. Request
 // headers that begin with X-Gatehouse- are removed, so that a client cannot
 // pretend to be what the placeholders say.
 type Handler struct {
@@ -50,23 +48,37 @@ type Handler struct {
 	// next handler. Default: page.
 	Unknown string `json:"unknown,omitempty"`
 
-	app    *App
-	pages  *pages.Set
-	logger *zap.Logger
+	// What is behind: "cozy" for a cozy-stack. The paths that a stack answers for a
+	// blocked instance then go to it, as does its API while the instance is being
+	// deleted, and visitors of one that is being imported or moved are sent to its
+	// page on that. Default: nothing is known of it, and all is refused.
+	Stack string `json:"stack,omitempty"`
+
+	// Hosts that belong to no instance and go to the next handler, such as that of
+	// a login page: login.example.com, or *.idp.example.com for one label more. They
+	// go before instances, whatever an instance's domain is.
+	PassHosts []string `json:"pass_hosts,omitempty"`
+
+	// What happens to an instance whose owner has not chosen a password yet: "pass",
+	// to the next handler, or "page", on which it is chosen. Default: pass.
+	Onboarding string `json:"onboarding,omitempty"`
+
+	app       *App
+	passHosts passHosts
+	own       *site            // for hosts of no instance
+	fallback  *site            // for instances whose context is not configured
+	sites     map[string]*site // by context
+	logger    *zap.Logger
 }
 
-// Values of Handler.Unknown.
+// Values of the handler's options.
 const (
-	UnknownPage = "page"
-	UnknownPass = "pass"
+	UnknownPage    = "page"
+	UnknownPass    = "pass"
+	StackCozy      = "cozy"
+	OnboardingPass = "pass"
+	OnboardingPage = "page"
 )
-
-// blockedRetry is when a client of a blocked instance may come again.
-const blockedRetry = time.Hour
-
-// notReadyRetry is when a client may come again that came before the directory
-// was there.
-const notReadyRetry = 5 * time.Second
 
 // CaddyModule returns the Caddy module information.
 func (Handler) CaddyModule() caddy.ModuleInfo {
@@ -83,24 +95,35 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.app = app.(*App)
 	repl := caddy.NewReplacer()
 	h.Support = repl.ReplaceAll(h.Support, "")
-	if h.pages, err = pages.New(repl.ReplaceAll(h.Pages, "")); err != nil {
-		return fmt.Errorf("pages: %w", err)
+	if err := pages.CheckSupport(h.Support); err != nil {
+		return fmt.Errorf("support: %w", err)
 	}
 	if h.Unknown == "" {
 		h.Unknown = UnknownPage
 	}
-	return nil
+	if h.Onboarding == "" {
+		h.Onboarding = OnboardingPass
+	}
+	if h.passHosts, err = parsePassHosts(h.PassHosts); err != nil {
+		return err
+	}
+	set, err := pages.New(repl.ReplaceAll(h.Pages, ""))
+	if err != nil {
+		return fmt.Errorf("pages: %w", err)
+	}
+	return h.provisionSites(site{support: h.Support, pages: set})
 }
 
 // Validate refuses what only a person can put right.
 func (h *Handler) Validate() error {
-	if h.Support != "" {
-		if err := pages.CheckSupport(h.Support); err != nil {
-			return fmt.Errorf("support: %w", err)
-		}
-	}
 	if h.Unknown != UnknownPage && h.Unknown != UnknownPass {
 		return fmt.Errorf("unknown: %q is not known (allowed: page, pass)", h.Unknown)
+	}
+	if h.Stack != "" && h.Stack != StackCozy {
+		return fmt.Errorf("stack: %q is not known (allowed: cozy)", h.Stack)
+	}
+	if h.Onboarding != OnboardingPass && h.Onboarding != OnboardingPage {
+		return fmt.Errorf("onboarding: %q is not known (allowed: pass, page)", h.Onboarding)
 	}
 	return nil
 }
@@ -108,91 +131,47 @@ func (h *Handler) Validate() error {
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	stripIdentity(r.Header)
+	if h.passHosts.has(r.Host) {
+		h.app.metrics.passed.Inc()
+		return h.goOn(w, r, directory.Match{}, next)
+	}
 	v := h.app.runtime.dir.Decide(r.Host, h.app.mode)
-	h.app.metrics.requests[v.Kind].Inc()
 	switch {
-	case v.Kind == directory.Serve || v.Code == tenancy.CodeNotFound && h.Unknown == UnknownPass:
-		setPlaceholders(r, v.Match)
-		return next.ServeHTTP(w, r)
+	case v.Kind == directory.Serve:
+		if h.onboards(w, r, v.Match) {
+			h.app.metrics.requests[directory.Refuse].Inc()
+			return nil
+		}
+		h.app.metrics.requests[directory.Serve].Inc()
+		return h.goOn(w, r, v.Match, next)
 	case v.Kind == directory.Redirect:
+		h.app.metrics.requests[directory.Redirect].Inc()
 		redirect(w, r, v)
 		return nil
+	case v.Code == tenancy.CodeNotFound && h.Unknown == UnknownPass:
+		h.app.metrics.passed.Inc()
+		return h.goOn(w, r, directory.Match{}, next)
+	case h.Stack == StackCozy && letsThrough(r, v):
+		h.app.metrics.requests[directory.Serve].Inc()
+		return h.goOn(w, r, v.Match, next)
 	default:
+		h.app.metrics.requests[directory.Refuse].Inc()
 		h.refuse(w, r, v)
 		return nil
 	}
 }
 
-// redirect keeps path and query. The answer is not to be stored: an old domain
-// can become an instance of its own one day.
-func redirect(w http.ResponseWriter, r *http.Request, v directory.Verdict) {
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
+// goOn hands a request to the next handler, with its instance or without one.
+func (h *Handler) goOn(w http.ResponseWriter, r *http.Request, m directory.Match, next caddyhttp.Handler) error {
+	f := &found{match: m}
+	f.expose(r)
+	err := next.ServeHTTP(w, r)
+	if err != nil && f.noUpstream != nil {
+		// Caddy says only that no upstream is available, and with 503, as for one that
+		// will be back.
+		return caddyhttp.Error(http.StatusBadGateway, f.noUpstream)
 	}
-	uri := r.URL.RequestURI()
-	if !strings.HasPrefix(uri, "/") { // OPTIONS *
-		uri = "/"
-	}
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Location", scheme+"://"+v.Location+uri)
-	w.WriteHeader(v.Status)
-}
-
-// refuse answers with the page, or its like for machines.
-func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, v directory.Verdict) {
-	var err error
-	if r.URL.Path == "/robots.txt" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
-		err = h.pages.WriteRobots(w, r)
-	} else {
-		f := pages.Refusal{Status: v.Status, Code: v.Code, Host: r.Host, Support: h.Support}
-		if e := v.Match.Entry; e != nil {
-			f.Host, f.Locale = e.Domain, e.Locale
-		}
-		switch {
-		case v.Code == tenancy.CodeNotReady:
-			f.RetryAfter = notReadyRetry
-		case v.Status == http.StatusServiceUnavailable:
-			f.RetryAfter = blockedRetry
-		}
-		err = h.pages.Write(w, r, f)
-	}
-	switch {
-	case err == nil:
-	case errors.Is(err, pages.ErrTemplate):
-		h.logger.Error("a template of the folder of pages failed; the built-in page was sent", zap.Error(err))
-	default:
-		h.logger.Debug("answering a refusal", zap.Error(err))
-	}
-}
-
-// identity is how the headers begin that say which instance was found.
-const identity = "x-gatehouse-"
-
-// stripIdentity removes what a client may have set to look like us. Servers
-// behind FastCGI and its like take `_` and `.` for `-`.
-func stripIdentity(header http.Header) {
-	for name := range header {
-		if len(name) >= len(identity) && isIdentity(name) {
-			delete(header, name)
-		}
-	}
-}
-
-func isIdentity(name string) bool {
-	for i := range len(identity) {
-		c := name[i]
-		switch {
-		case 'A' <= c && c <= 'Z':
-			c += 'a' - 'A'
-		case c == '_' || c == '.':
-			c = '-'
-		}
-		if c != identity[i] {
-			return false
-		}
-	}
-	return true
+	return err
 }
 
 // Interface guards

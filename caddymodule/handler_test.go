@@ -3,101 +3,15 @@
 package caddymodule_test
 
 import (
-	"context"
-	"encoding/json"
-	"fmt"
 	"net/http"
-	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
 
-	"github.com/gatehouse-edge/gatehouse/caddymodule"
-	"github.com/gatehouse-edge/gatehouse/tenancy"
 	"github.com/gatehouse-edge/gatehouse/tenancy/lifecycle"
 )
-
-// start runs Caddy with the tenancy app alone, on a store of the test.
-func start(t *testing.T) (caddy.Context, *caddymodule.App) {
-	t.Helper()
-	config := fmt.Sprintf(`{"store":{"driver":"embedded","path":%q},"snapshot":"off"}`, filepath.Join(t.TempDir(), "data"))
-	off := false
-	err := caddy.Run(&caddy.Config{
-		Admin:   &caddy.AdminConfig{Disabled: true, Config: &caddy.ConfigSettings{Persist: &off}},
-		Logging: quiet,
-		AppsRaw: caddy.ModuleMap{"tenancy": json.RawMessage(config)},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := caddy.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	ctx := caddy.ActiveContext()
-	app, err := ctx.App("tenancy")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ctx, app.(*caddymodule.App)
-}
-
-func add(t *testing.T, app *caddymodule.App, name string, change lifecycle.Change) {
-	t.Helper()
-	domain, err := tenancy.ParseDomain(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := app.Lifecycle().Add(t.Context(), domain, change, nil); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func modify(t *testing.T, app *caddymodule.App, name string, change lifecycle.Change) {
-	t.Helper()
-	if _, err := app.Lifecycle().Modify(t.Context(), name, change); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// load makes a module as a configuration would.
-func load[T any](t *testing.T, ctx caddy.Context, id, config string) T {
-	t.Helper()
-	module, err := ctx.LoadModuleByID(id, json.RawMessage(config))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return module.(T)
-}
-
-// ask sends a request through the handler. reached tells whether the next one
-// has got it, and as what.
-func ask(t *testing.T, h caddyhttp.MiddlewareHandler, host string, header http.Header) (w *httptest.ResponseRecorder, reached *http.Request, repl *caddy.Replacer) {
-	t.Helper()
-	r := httptest.NewRequest(http.MethodGet, "/path?a=b", nil)
-	r.Host = host
-	for name, values := range header {
-		r.Header[name] = values // as it came, not made canonical
-	}
-	repl = caddy.NewReplacer()
-	r = r.WithContext(context.WithValue(r.Context(), caddy.ReplacerCtxKey, repl))
-	w = httptest.NewRecorder()
-	err := h.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) error {
-		reached = r
-		return nil
-	}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w, reached, repl
-}
-
-func ptr[T any](v T) *T { return &v }
 
 func TestHandler(t *testing.T) {
 	ctx, app := start(t)

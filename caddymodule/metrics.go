@@ -8,25 +8,25 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/gatehouse-edge/gatehouse/tenancy/directory"
+	"github.com/gatehouse-edge/gatehouse/tenancy/hooks"
 )
 
 type metrics struct {
-	requests [3]prometheus.Counter // by directory.Kind
+	requests   [3]prometheus.Counter // by what was done with them, a directory.Kind
+	passed     prometheus.Counter    // requests that went on without an instance
+	deliveries *prometheus.CounterVec
 }
 
 // newMetrics registers with a configuration's registry. The handlers of one
 // configuration share it.
 func newMetrics(registry *prometheus.Registry, dir *directory.Directory) (*metrics, error) {
-	vec := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Namespace: "gatehouse", Name: "requests_total",
-		Help: "Requests by verdict: serve, redirect or refuse.",
-	}, []string{"verdict"})
-	if err := registry.Register(vec); err != nil {
-		var already prometheus.AlreadyRegisteredError
-		if !errors.As(err, &already) {
-			return nil, err
-		}
-		vec = already.ExistingCollector.(*prometheus.CounterVec)
+	requests, err := counters(registry, "requests_total", "Requests by verdict: serve, redirect, refuse, or pass, to the next handler without an instance.", "verdict")
+	if err != nil {
+		return nil, err
+	}
+	deliveries, err := counters(registry, "hook_deliveries_total", "Events by the hook that was told, and what came of it: delivered, refused, unavailable or canceled.", "kind", "outcome")
+	if err != nil {
+		return nil, err
 	}
 	if err := registry.Register(&collector{dir: dir}); err != nil {
 		var already prometheus.AlreadyRegisteredError
@@ -34,12 +34,33 @@ func newMetrics(registry *prometheus.Registry, dir *directory.Directory) (*metri
 			return nil, err
 		}
 	}
-	m := new(metrics)
+	m := &metrics{passed: requests.WithLabelValues("pass"), deliveries: deliveries}
 	for _, kind := range []directory.Kind{directory.Refuse, directory.Serve, directory.Redirect} {
-		m.requests[kind] = vec.WithLabelValues(kind.String())
+		m.requests[kind] = requests.WithLabelValues(kind.String())
+	}
+	for _, kind := range hooks.Kinds { // so that a first failure is seen as a rise
+		for _, outcome := range hooks.Outcomes {
+			deliveries.WithLabelValues(kind, outcome)
+		}
 	}
 	return m, nil
 }
+
+// counters registers a family of counters, or finds it.
+func counters(registry *prometheus.Registry, name, help string, labels ...string) (*prometheus.CounterVec, error) {
+	vec := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "gatehouse", Name: name, Help: help}, labels)
+	if err := registry.Register(vec); err != nil {
+		var already prometheus.AlreadyRegisteredError
+		if !errors.As(err, &already) {
+			return nil, err
+		}
+		return already.ExistingCollector.(*prometheus.CounterVec), nil
+	}
+	return vec, nil
+}
+
+// hook counts a delivery.
+func (m *metrics) hook(kind, outcome string) { m.deliveries.WithLabelValues(kind, outcome).Inc() }
 
 // collector reads the directory's status when it is scraped.
 type collector struct{ dir *directory.Directory }

@@ -7,10 +7,12 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,10 +20,12 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
-	"github.com/gatehouse-edge/gatehouse/tenancy"
+	"github.com/gatehouse-edge/gatehouse/tenancy/access"
 	"github.com/gatehouse-edge/gatehouse/tenancy/couch"
 	"github.com/gatehouse-edge/gatehouse/tenancy/directory"
+	"github.com/gatehouse-edge/gatehouse/tenancy/hooks"
 	"github.com/gatehouse-edge/gatehouse/tenancy/lifecycle"
+	"github.com/gatehouse-edge/gatehouse/tenancy/provision"
 )
 
 // runtimes has one runtime for each store, shared by the configurations that
@@ -45,10 +49,18 @@ type runtime struct {
 	mode       atomic.Uint32 // directory.Mode
 	start      sync.Once
 	work       sync.WaitGroup
+	access     *access.Store
+	adoption   *adoption // nil where no stack can be at the store
+
+	life    context.Context // ends with the runtime
+	end     context.CancelFunc
+	tending sync.WaitGroup
 
 	mu      sync.Mutex
+	apps    []*App             // that have started and not stopped; the last one is followed
 	store   *Connection        // with the credentials of the main cluster
 	further map[string]further // clients of the other clusters, by their nodes
+	hooks   *hooks.Hooks       // that events are delivered with; nil for none
 }
 
 // further is the client of a cluster that some configuration has named. It is
@@ -90,15 +102,24 @@ func newRuntime(a *App, key string) (*runtime, error) {
 		return nil, err
 	}
 	rt.dir = directory.New(directory.Options{
-		Cluster: main, Identity: main.Name(), Snapshot: rt.snapshot, Logger: a.logger,
+		Cluster: main, Claims: main, Identity: main.Name(), Snapshot: rt.snapshot, Logger: a.logger,
 		Ensure: func(ctx context.Context) error {
 			rt.lifecycle.Forget()
 			return rt.lifecycle.Ensure(ctx)
 		},
+		Read: func(ctx context.Context, id string) (json.RawMessage, error) {
+			return main.Get(ctx, provision.InstancesDB, id)
+		},
 	})
+	rt.life, rt.end = context.WithCancel(context.Background())
+	rt.access = access.New(access.Options{Cluster: main, Logger: a.logger})
 	rt.lifecycle = lifecycle.New(lifecycle.Options{
-		Clusters: rt.clusters, Directory: localDirectory{rt}, Node: rt.node, Logger: a.logger,
+		Clusters: rt.clusters, Directory: localDirectory{rt}, Node: rt.node, Logger: a.logger, Load: rt.dir.Load,
 	})
+	if a.Store.Driver == DriverCouchDB {
+		rt.adoption = newAdoption(rt.lifecycle, a.logger)
+		rt.dir.Subscribe(rt.adoption.see)
+	}
 	return rt, nil
 }
 
@@ -107,38 +128,94 @@ func newRuntime(a *App, key string) (*runtime, error) {
 func (rt *runtime) use(a *App) error {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
-	rt.mode.Store(uint32(a.mode))
-	rt.store.adopt(&a.Store.Connection)
-	if path := a.snapshotPath(rt.key); path != rt.snapshot {
-		rt.logger.Warn("another snapshot file is taken up at the next start of the process",
-			zap.String("now", rt.snapshot), zap.String("then", path))
+	if err := rt.follow(a); err != nil {
+		return err
 	}
+	rt.apps = append(rt.apps, a)
+	rt.start.Do(rt.begin)
+	return nil
+}
+
+// leave makes the runtime follow the configuration before that of an app that
+// stops, where that one was the last to start: it was part of a reload that has
+// failed.
+func (rt *runtime) leave(a *App) {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	at := slices.Index(rt.apps, a)
+	if at < 0 {
+		return
+	}
+	last := at == len(rt.apps)-1
+	rt.apps = slices.Delete(rt.apps, at, at+1)
+	if !last || len(rt.apps) == 0 {
+		return
+	}
+	if err := rt.follow(rt.apps[len(rt.apps)-1]); err != nil {
+		rt.logger.Error("going back to the configuration before", zap.Error(err))
+	}
+}
+
+// follow takes up all of a configuration, or nothing where it returns an error.
+// rt.mu is held.
+func (rt *runtime) follow(a *App) error {
 	members := map[int]lifecycle.Member{0: {Cluster: rt.clusters.Main()}}
 	for i := range a.Clusters {
 		c := &a.Clusters[i]
-		if c.Index == 0 { // says only whether the main one takes new instances
-			members[0] = lifecycle.Member{Cluster: rt.clusters.Main(), Closed: c.Closed}
-			continue
+		cluster := rt.clusters.Main()
+		if c.Index > 0 { // of the main one it says only what it takes
+			var err error
+			if cluster, err = rt.client(&c.Connection); err != nil {
+				return fmt.Errorf("cluster %d: %w", c.Index, err)
+			}
 		}
-		cluster, err := rt.client(&c.Connection)
-		if err != nil {
-			return fmt.Errorf("cluster %d: %w", c.Index, err)
-		}
-		members[c.Index] = lifecycle.Member{Cluster: cluster, Closed: c.Closed}
+		members[c.Index] = lifecycle.Member{Cluster: cluster, Closed: c.Closed, Capacity: c.Capacity}
+	}
+	settings, delivery, err := a.settings()
+	if err != nil {
+		return err
 	}
 	if err := rt.clusters.Replace(members); err != nil {
 		return err
 	}
-	rt.start.Do(rt.dir.Start)
+	rt.mode.Store(uint32(a.mode))
+	rt.store.adopt(&a.Store.Connection)
+	for i := range a.Clusters {
+		if known, ok := rt.further[couch.Key(a.Clusters[i].URLs)]; ok {
+			known.connection.adopt(&a.Clusters[i].Connection)
+		}
+	}
+	if path := a.snapshotPath(rt.key); path != rt.snapshot {
+		rt.logger.Warn("another snapshot file is taken up at the next start of the process",
+			zap.String("now", rt.snapshot), zap.String("then", path))
+	}
+	rt.lifecycle.Use(settings)
+	rt.adoptHooks(delivery)
 	return nil
 }
 
-// client is the client of a further cluster, with the credentials that are
-// configured now. rt.mu is held.
+// begin starts what runs as long as the store is in use.
+func (rt *runtime) begin() {
+	rt.dir.Start()
+	rt.tending.Go(func() { rt.lifecycle.Tend(rt.life) })
+	if rt.adoption != nil {
+		rt.tending.Go(func() { rt.adoption.run(rt.life) })
+	}
+}
+
+// adoptHooks gives up the connections of the hooks before. Deliveries under way go
+// on with them. rt.mu is held.
+func (rt *runtime) adoptHooks(next *hooks.Hooks) {
+	if rt.hooks != nil {
+		rt.hooks.Close()
+	}
+	rt.hooks = next
+}
+
+// client is the client of a further cluster. rt.mu is held.
 func (rt *runtime) client(c *Connection) (*couch.Cluster, error) {
 	key := couch.Key(c.URLs)
 	if known, ok := rt.further[key]; ok {
-		known.connection.adopt(c)
 		return known.cluster, nil
 	}
 	cluster, err := c.open()
@@ -173,9 +250,13 @@ func (rt *runtime) Destruct() error {
 	case <-ctx.Done():
 		rt.logger.Warn("changes are still under way; the journal has them")
 	}
-	errs := []error{rt.dir.Stop(ctx), rt.closeStore()}
+	rt.end()
+	rt.tending.Wait()
+	// Before the store is closed, since what a delivery comes to is written there.
+	errs := []error{rt.lifecycle.Close(ctx), rt.access.Wait(ctx), rt.dir.Stop(ctx), rt.closeStore()}
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
+	rt.adoptHooks(nil)
 	for _, f := range rt.further {
 		errs = append(errs, f.cluster.Close())
 	}
@@ -206,31 +287,7 @@ func (a *App) snapshotPath(key string) string {
 	}
 }
 
-// localDirectory is this node's directory, as lifecycle sees it.
-type localDirectory struct{ rt *runtime }
-
-func (l localDirectory) Apply(inst *tenancy.Instance) { l.rt.dir.Apply(inst) }
-func (l localDirectory) Remove(id, rev string)        { l.rt.dir.Remove(id, rev) }
-
-func (l localDirectory) Find(key string) (string, bool) {
-	// Without app hosts: a change names an instance itself.
-	m, ok := l.rt.dir.Resolve(key, directory.Off)
-	if !ok || m.By == directory.ByOldDomain {
-		return "", false
-	}
-	return m.Entry.ID, true
-}
-
-func (l localDirectory) Ambiguous(d tenancy.Domain) (string, bool) {
-	a, ambiguous := l.rt.dir.Ambiguous(d.Key(), directory.Mode(l.rt.mode.Load()))
-	if !ambiguous {
-		return "", false
-	}
-	return a.Entry.Domain, true
-}
-
 // Interface guards
 var (
-	_ caddy.Destructor    = (*runtime)(nil)
-	_ lifecycle.Directory = localDirectory{}
+	_ caddy.Destructor = (*runtime)(nil)
 )

@@ -41,6 +41,14 @@ type Cluster struct {
 	// Takes no new instances.
 	Closed bool `json:"closed,omitempty"`
 
+	// How many instances it is to have; a new one goes where the largest part of the
+	// capacity is free. Default: any number.
+	Capacity int `json:"capacity,omitempty"`
+
+	// Where requests of its instances go, as `dynamic tenancy` of reverse_proxy has
+	// it, unless their context says otherwise: host:port, or unix//path.
+	Upstreams []string `json:"upstreams,omitempty"`
+
 	Connection
 }
 
@@ -101,9 +109,16 @@ func (c *Cluster) provision() error {
 	if c.Index < 0 {
 		return errors.New("index: is a number from 0 on")
 	}
+	if c.Capacity < 0 {
+		return errors.New("capacity: is a number of instances from 0 on")
+	}
+	var err error
+	if c.Upstreams, err = parseUpstreams(c.Upstreams); err != nil {
+		return fmt.Errorf("upstreams: %w", err)
+	}
 	if c.Index == 0 {
-		if len(c.URLs) > 0 {
-			return errors.New("is the store itself, whose URLs are given there")
+		if len(c.URLs) > 0 || c.Username != "" || c.Password != "" {
+			return errors.New("is the store itself, whose URLs and credentials are given there")
 		}
 		return nil
 	}

@@ -44,7 +44,13 @@ func (s *Service) Add(ctx context.Context, domain tenancy.Domain, change Change,
 		progress = func(string, int, int) {}
 	}
 	settings := s.current()
+	if err := change.sort(); err != nil { // the context can be among its settings
+		return nil, err
+	}
 	change = change.withDefaults(settings.context(text(change.ContextName)))
+	if change.SwiftLayout == nil && settings.SwiftLayout > 0 {
+		change.SwiftLayout = &settings.SwiftLayout
+	}
 	if err := change.check(domain, true); err != nil {
 		return nil, err
 	}

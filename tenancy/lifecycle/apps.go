@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 
 	"github.com/gatehouse-edge/gatehouse/tenancy"
 	"github.com/gatehouse-edge/gatehouse/tenancy/couch"
@@ -111,11 +112,57 @@ func (s *Service) writeApp(ctx context.Context, inst *tenancy.Instance, docs []A
 		return err
 	}
 	for _, doc := range docs {
+		if doc.Doctype == permissionsType {
+			if doc.ID, err = permissionsID(ctx, db, inst.Prefix(), doc); err != nil {
+				return err
+			}
+		}
 		if err := replace(ctx, db, provision.DatabaseName(inst.Prefix(), doc.Doctype), doc.ID, doc.Doc); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+const permissionsType = "io.cozy.permissions"
+
+// permissionsID is the id of the document with the same rights that is there: a
+// stack that installed the app gave it one of its own, and two would be one too many.
+func permissionsID(ctx context.Context, db *couch.Cluster, prefix string, doc AppDoc) (string, error) {
+	type rights struct {
+		Type   string `json:"type"`
+		Source string `json:"source_id"`
+	}
+	raw, err := json.Marshal(doc.Doc)
+	if err != nil {
+		return "", err
+	}
+	var want rights
+	if err := json.Unmarshal(raw, &want); err != nil {
+		return "", err
+	}
+	// Where the app is not there, neither are its rights; there can be many others.
+	doctype, _, _ := strings.Cut(want.Source, "/")
+	_, err = db.Get(ctx, provision.DatabaseName(prefix, doctype), want.Source)
+	if errors.Is(err, couch.ErrNotFound) {
+		return doc.ID, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	id, found := doc.ID, errors.New("found")
+	err = db.Walk(ctx, provision.DatabaseName(prefix, permissionsType), couch.Range{}, func(row couch.Row) error {
+		var now rights
+		if json.Unmarshal(row.Doc, &now) == nil && now == want {
+			id = row.ID
+			return found
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, found) {
+		return "", err
+	}
+	return id, nil
 }
 
 // replace writes a document whether it is there or not.

@@ -24,3 +24,10 @@ func is(t testing.TB, err, want error, what string) {
 func refused(err error) bool {
 	return errors.Is(err, tenancy.ErrExists) || errors.Is(err, tenancy.ErrConflict)
 }
+
+// errorsAs is errors.As as an expression.
+func errorsAs[T error](err error) (T, bool) {
+	var out T
+	ok := errors.As(err, &out)
+	return out, ok
+}

@@ -4,6 +4,7 @@
 package lifecycle_test
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -18,6 +19,7 @@ type hollow struct {
 	mu    sync.Mutex
 	on    bool
 	names map[string]bool
+	rooms *rooms // in place of names alone, where a test looks into the databases
 }
 
 // switchOn begins; there may be no real database of an instance then.
@@ -27,14 +29,20 @@ func (h *hollow) switchOn() {
 	h.on, h.names = true, map[string]bool{}
 }
 
-func (h *hollow) list() []string {
+func (h *hollow) list(ctx context.Context) ([]string, error) {
+	if h.rooms != nil {
+		return h.rooms.store.ListDBs(ctx, "")
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return slices.Sorted(maps.Keys(h.names))
+	return slices.Sorted(maps.Keys(h.names)), nil
 }
 
 // serve answers a request for such a database; false leaves it to the server.
 func (h *hollow) serve(w http.ResponseWriter, r *http.Request) bool {
+	if h.rooms != nil {
+		return h.rooms.serve(w, r)
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	name, bulk := strings.CutSuffix(strings.TrimPrefix(r.URL.Path, "/"), "/_bulk_docs")

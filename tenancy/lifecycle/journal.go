@@ -27,6 +27,9 @@ func (s *Service) walkOperations(ctx context.Context, fn func(Operation) error) 
 		if err := json.Unmarshal(row.Doc, &op); err != nil {
 			return fmt.Errorf("operation %s cannot be read: %w", row.ID, err)
 		}
+		if op.finished() { // of a front door that left them here
+			return nil
+		}
 		return fn(op)
 	})
 	if errors.Is(err, couch.ErrNotFound) { // no database yet

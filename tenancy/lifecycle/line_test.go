@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/gatehouse-edge/gatehouse/internal/testkit"
 	"github.com/gatehouse-edge/gatehouse/tenancy/couch"
@@ -32,6 +33,26 @@ type line struct {
 	requests int
 	seen     []string // method and path of each request
 	judge    func(n int, r *http.Request) verdict
+	kept     []func() // late requests
+}
+
+// keep is for a late request.
+func (l *line) keep(do func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.kept = append(l.kept, do)
+}
+
+// land has the late requests done, and tells how many there were.
+func (l *line) land() int {
+	l.mu.Lock()
+	kept := l.kept
+	l.kept = nil
+	l.mu.Unlock()
+	for _, do := range kept {
+		do()
+	}
+	return len(kept)
 }
 
 // verdict is what becomes of a request.
@@ -41,6 +62,7 @@ const (
 	pass       verdict = iota
 	lose               // the server never sees it
 	loseAnswer         // the server does it, and nobody hears of that
+	late               // nobody hears of it, and the server does it when land is called
 )
 
 // fails sets what becomes of the requests from now on; n counts them from 1.
@@ -99,7 +121,8 @@ func newLine(t testing.TB, address, prefix string, hollow *hollow) *line {
 	if err != nil {
 		t.Fatal(err)
 	}
-	transport := &http.Transport{MaxIdleConnsPerHost: 16}
+	// Shorter than a server lets a connection idle, which may end as it is used again.
+	transport := &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: 2 * time.Second}
 	l := &line{prefix: prefix, hollow: hollow}
 	proxy := &httputil.ReverseProxy{
 		Transport: transport,
@@ -116,7 +139,16 @@ func newLine(t testing.TB, address, prefix string, hollow *hollow) *line {
 		case lose:
 			panic(http.ErrAbortHandler)
 		case loseAnswer:
-			proxy.ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithoutCancel(r.Context())))
+			r, w := r.WithContext(context.WithoutCancel(r.Context())), httptest.NewRecorder()
+			if !l.hollow.serve(w, r) {
+				proxy.ServeHTTP(w, r)
+			}
+			panic(http.ErrAbortHandler)
+		case late:
+			body, _ := io.ReadAll(r.Body)
+			r := r.Clone(context.WithoutCancel(r.Context()))
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			l.keep(func() { proxy.ServeHTTP(httptest.NewRecorder(), r) })
 			panic(http.ErrAbortHandler)
 		}
 		if !l.hollow.serve(w, r) {
@@ -130,7 +162,11 @@ func newLine(t testing.TB, address, prefix string, hollow *hollow) *line {
 	return l
 }
 
+// decide counts a request and tells what becomes of it; all pass where there is no line.
 func (l *line) decide(r *http.Request) verdict {
+	if l == nil {
+		return pass
+	}
 	l.mu.Lock()
 	l.requests++
 	n, judge := l.requests, l.judge
@@ -170,7 +206,10 @@ func (l *line) unlist(resp *http.Response) error {
 	if err := json.NewDecoder(resp.Body).Decode(&all); err != nil {
 		return err
 	}
-	own := l.hollow.list()
+	own, err := l.hollow.list(resp.Request.Context())
+	if err != nil {
+		return err
+	}
 	for _, name := range all {
 		if rest, ok := strings.CutPrefix(name, l.prefix); ok {
 			own = append(own, rest)

@@ -1,4 +1,4 @@
-// List, Count and Get: the questions of the control plane.
+// List, Count, Get and their kin: the questions of the control plane.
 
 package lifecycle_test
 
@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gatehouse-edge/gatehouse/tenancy"
+	"github.com/gatehouse-edge/gatehouse/tenancy/couch"
 	"github.com/gatehouse-edge/gatehouse/tenancy/lifecycle"
 	"github.com/gatehouse-edge/gatehouse/tenancy/provision"
 )
@@ -143,4 +144,110 @@ func TestGetPastStaleDirectory(t *testing.T) {
 	if err != nil || got.ID() != again.ID() {
 		t.Errorf("the instance made anew: %v", err)
 	}
+}
+
+// TestDocuments: in the order asked for, without those that are gone.
+func TestDocuments(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, f *fleet) {
+		d := f.door(t)
+		collect := func(ids []string) (got []string) {
+			t.Helper()
+			if err := d.Documents(t.Context(), ids, func(inst *tenancy.Instance) error {
+				got = append(got, inst.Domain())
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			return got
+		}
+		if got := collect([]string{"0123"}); len(got) != 0 {
+			t.Errorf("before the first use there are %q", got)
+		}
+		a := d.add(t, "a.example.com", lifecycle.Change{})
+		b := d.add(t, "b.example.com", lifecycle.Change{})
+		ids := []string{b.ID(), "0123", a.ID()}
+		for range 600 { // more than one request
+			ids = append(ids, "4567")
+		}
+		ids = append(ids, b.ID())
+		if got := collect(ids); !slices.Equal(got, []string{"b.example.com", "a.example.com", "b.example.com"}) {
+			t.Errorf("there are %q", got)
+		}
+		stop := errors.New("enough")
+		if err := d.Documents(t.Context(), ids, func(*tenancy.Instance) error { return stop }); !errors.Is(err, stop) {
+			t.Errorf("an error of the reader becomes %v", err)
+		}
+	})
+}
+
+func TestOwnerSettings(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, f *fleet) {
+		d := f.door(t)
+		email := "a@example.com"
+		inst := d.add(t, "a.example.com", lifecycle.Change{Email: &email, Settings: map[string]string{"offer": "premium"}})
+		got, err := d.OwnerSettings(t.Context(), inst)
+		if err != nil || string(got["email"]) != `"a@example.com"` || string(got["offer"]) != `"premium"` || got["_id"] != nil || got["_rev"] != nil {
+			t.Errorf("%s (%v)", got, err)
+		}
+		f.stackMade(t, d, "0123", `{"domain":"b.example.com","prefix":"cozy01"}`)
+		made, err := d.Get(t.Context(), "b.example.com")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := d.OwnerSettings(t.Context(), made); len(got) != 0 || err != nil {
+			t.Errorf("without databases: %s (%v)", got, err)
+		}
+	})
+}
+
+// TestFollow: from a place on one front door to what came after it, on another.
+func TestFollow(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, f *fleet) {
+		here, there := f.door(t), f.door(t)
+		here.add(t, "a.example.com", lifecycle.Change{})
+		since, err := here.Follow(t.Context(), lifecycle.Now, 0, func(couch.Change) error { return errors.New("there is a change") })
+		if err != nil || since == "" {
+			t.Fatalf("now is %q (%v)", since, err)
+		}
+		b := there.add(t, "b.example.com", lifecycle.Change{})
+		var got []couch.Change
+		follow := func() {
+			t.Helper()
+			if since, err = there.Follow(t.Context(), since, 0, func(c couch.Change) error {
+				got = append(got, c)
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		follow()
+		if len(got) != 1 || got[0].ID != b.ID() || got[0].Deleted || len(got[0].Doc) == 0 {
+			t.Errorf("since then: %+v", got)
+		}
+		got = nil
+		follow()
+		if len(got) != 0 {
+			t.Errorf("nothing new: %+v", got)
+		}
+		if err := here.Destroy(t.Context(), "b.example.com", nil); err != nil {
+			t.Fatal(err)
+		}
+		follow()
+		if len(got) != 1 || got[0].ID != b.ID() || !got[0].Deleted {
+			t.Errorf("after a destroy: %+v", got)
+		}
+		var all int
+		if _, err := here.Follow(t.Context(), "", 0, func(couch.Change) error { all++; return nil }); all != 2 || err != nil {
+			t.Errorf("from the beginning there are %d (%v)", all, err)
+		}
+		stop := errors.New("enough")
+		if _, err := here.Follow(t.Context(), "", 0, func(couch.Change) error { return stop }); !errors.Is(err, stop) {
+			t.Errorf("an error of the reader becomes %v", err)
+		}
+		_, err = here.Follow(t.Context(), "999999", 0, func(couch.Change) error { return nil })
+		is(t, err, couch.ErrRefused, "a place that the store has not come to")
+	})
 }

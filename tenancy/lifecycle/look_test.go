@@ -4,6 +4,8 @@ package lifecycle_test
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -69,7 +71,28 @@ func decoded[T any](t testing.TB, docs map[string]json.RawMessage) map[string]T 
 }
 
 func (f *fleet) claims(t testing.TB) map[string]lifecycle.Claim {
-	return decoded[lifecycle.Claim](t, f.docs(t, provision.ClaimsDB))
+	out := decoded[lifecycle.Claim](t, f.docs(t, provision.ClaimsDB))
+	maps.DeleteFunc(out, func(id string, _ lifecycle.Claim) bool { return strings.HasPrefix(id, lifecycle.QuarantinePrefix) })
+	return out
+}
+
+// quarantined are the names in quarantine, ended ones too.
+func (f *fleet) quarantined(t testing.TB) []string {
+	t.Helper()
+	var out []string
+	for id := range f.docs(t, provision.ClaimsDB) {
+		if key, ok := strings.CutPrefix(id, lifecycle.QuarantinePrefix); ok {
+			out = append(out, key)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// journal are the ids of the operations in the journal.
+func (f *fleet) journal(t testing.TB) []string {
+	t.Helper()
+	return slices.Sorted(maps.Keys(decoded[lifecycle.Operation](t, f.docs(t, provision.OperationsDB))))
 }
 
 // operations are those of the journal, and the adds and destroys that have ended and
@@ -169,9 +192,9 @@ func (f *fleet) whole(t testing.TB, names ...string) {
 		}
 		want += len(provision.Doctypes)
 		for _, db := range provision.Databases(provision.Spec{ID: inst.ID(), Domain: name, Prefix: inst.Prefix(), Locale: inst.Locale()}) {
-			docs := f.docs(t, db.Name)
-			if len(docs) != len(db.Docs) {
-				t.Errorf("%s has %d documents, want %d", db.Name, len(docs), len(db.Docs))
+			docs, first := f.docs(t, db.Name), len(db.Docs)+f.more[db.Name[strings.IndexByte(db.Name, '/')+1:]]
+			if len(docs) != first {
+				t.Errorf("%s has %d documents, want %d", db.Name, len(docs), first)
 			}
 		}
 	}

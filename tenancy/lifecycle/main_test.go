@@ -7,16 +7,19 @@ import (
 	"encoding/binary"
 	"io"
 	"math/rand/v2"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	kivik "github.com/go-kivik/kivik/v4"
 	"go.uber.org/goleak"
 
 	"github.com/gatehouse-edge/gatehouse/internal/testkit"
 	"github.com/gatehouse-edge/gatehouse/tenancy"
 	"github.com/gatehouse-edge/gatehouse/tenancy/couch"
+	"github.com/gatehouse-edge/gatehouse/tenancy/embedded"
 	"github.com/gatehouse-edge/gatehouse/tenancy/lifecycle"
 )
 
@@ -45,7 +48,10 @@ type fleet struct {
 	store *couch.Cluster // to look at, past all faults
 	// line opens a client of a front door's own. Its faults are nil for the embedded store.
 	line   func(t testing.TB) (*couch.Cluster, *line)
-	hollow *hollow // nil for the embedded store
+	hollow *hollow        // nil for the embedded store
+	client *kivik.Client  // of the embedded store; else nil
+	out    *outside       // what is beside the store, where a test has it
+	more   map[string]int // documents that whole expects beside an instance's first ones, by database without prefix
 	count  int
 }
 
@@ -71,7 +77,17 @@ func eachStore(t *testing.T, test func(t *testing.T, f *fleet)) {
 	eachServer(t, test)
 }
 
-// eachServer runs a test on each store that is a server, where requests can fail.
+// eachLine runs a test on each kind of store, with front doors whose requests can fail.
+func eachLine(t *testing.T, test func(t *testing.T, f *fleet)) {
+	t.Helper()
+	t.Run(testkit.KindEmbedded, func(t *testing.T) {
+		t.Parallel()
+		test(t, faultyFleet(t))
+	})
+	eachServer(t, test)
+}
+
+// eachServer runs a test on each store that is a server.
 func eachServer(t *testing.T, test func(t *testing.T, f *fleet)) {
 	t.Helper()
 	run := func(kind string, open func(t testing.TB) *fleet) {
@@ -87,9 +103,15 @@ func eachServer(t *testing.T, test func(t *testing.T, f *fleet)) {
 }
 
 func embeddedFleet(t testing.TB) *fleet {
-	store := testkit.EmbeddedStore(t).Cluster
+	file := embedded.New(filepath.Join(t.TempDir(), "store.db"))
+	t.Cleanup(func() {
+		if err := file.Close(); err != nil {
+			t.Errorf("closing the embedded store: %v", err)
+		}
+	})
+	store := couch.Wrap(testkit.KindEmbedded, file.Client())
 	return &fleet{
-		kind: testkit.KindEmbedded, clock: newClock(), peers: new(peers), store: store,
+		kind: testkit.KindEmbedded, clock: newClock(), peers: new(peers), store: store, client: file.Client(),
 		line: func(testing.TB) (*couch.Cluster, *line) { return store, nil },
 	}
 }

@@ -46,13 +46,21 @@ func (r *repair) names(ctx context.Context, batch []*tenancy.Instance) error {
 	if err != nil {
 		return err
 	}
+	holders := map[string][]*tenancy.Instance{}
+	for _, inst := range others {
+		for _, name := range inst.Names() {
+			if key, ok := tenancy.HostKey(name); ok {
+				holders[key] = append(holders[key], inst)
+			}
+		}
+	}
 	for _, inst := range batch {
 		for _, name := range inst.Names() {
 			key, ok := tenancy.HostKey(name)
 			if !ok {
 				continue
 			}
-			if twice, err := r.twice(ctx, key, inst, others); err != nil || twice {
+			if twice, err := r.twice(ctx, key, inst, holders[key]); err != nil || twice {
 				if err != nil {
 					return err
 				}
@@ -71,10 +79,10 @@ func (r *repair) names(ctx context.Context, batch []*tenancy.Instance) error {
 	return nil
 }
 
-// twice reports a name that another record has as well, once for the two.
-func (r *repair) twice(ctx context.Context, key string, inst *tenancy.Instance, others []*tenancy.Instance) (bool, error) {
-	for _, other := range others {
-		if other.ID() == inst.ID() || !owns(other, key) {
+// twice reports a name that another of its holders has as well, once for the two.
+func (r *repair) twice(ctx context.Context, key string, inst *tenancy.Instance, holders []*tenancy.Instance) (bool, error) {
+	for _, other := range holders {
+		if other.ID() == inst.ID() {
 			continue
 		}
 		if other.ID() < inst.ID() && r.only == nil {

@@ -67,7 +67,22 @@ func (s *Service) checkModify(ctx context.Context, domain string, change *Change
 	if err := change.check(own, false); err != nil {
 		return nil, err
 	}
+	if len(change.settings()) > 0 { // else the record would be changed, and then the rest refused
+		if _, err := s.of(inst); err != nil {
+			return nil, err
+		}
+	}
 	return inst, change.checkRev(inst)
+}
+
+// settings are what belongs to the settings document, by its fields.
+func (c *Change) settings() map[string]*string {
+	values := map[string]*string{"tz": c.Timezone, "email": c.Email, "public_name": c.PublicName, "phone": c.Phone}
+	for key, value := range c.Settings {
+		values[key] = &value
+	}
+	maps.DeleteFunc(values, func(_ string, value *string) bool { return value == nil })
+	return values
 }
 
 // checkRev refuses a document that is not the one that the change is meant for.
@@ -117,10 +132,13 @@ func (s *Service) modifyDeleting(ctx context.Context, inst *tenancy.Instance, ch
 			return change.checkRev(inst)
 		})
 	}
-	if err == nil {
-		s.audit(ctx, "modify", after, differences(inst, after))
+	if err != nil {
+		return nil, err
 	}
-	return after, err
+	if diff := differences(inst, after); len(diff) > 0 {
+		s.audit(ctx, "modify", after, diff)
+	}
+	return after, nil
 }
 
 // modifyNames changes the aliases: new ones are claimed before the document says
@@ -220,17 +238,7 @@ func (s *Service) rename(ctx context.Context, h *held, change Change) (before, c
 // modifySettings changes the document with the owner's settings, and tells what
 // it made another, as settings.KEY; or only tells it, as a preview.
 func (s *Service) modifySettings(ctx context.Context, inst *tenancy.Instance, change Change, preview bool) ([]Difference, error) {
-	values := map[string]*string{
-		"tz": change.Timezone, "email": change.Email, "public_name": change.PublicName, "phone": change.Phone,
-	}
-	for key, value := range change.Settings {
-		values[key] = &value
-	}
-	for key, value := range values {
-		if value == nil {
-			delete(values, key)
-		}
-	}
+	values := change.settings()
 	if len(values) == 0 {
 		return nil, nil
 	}

@@ -108,6 +108,20 @@ func (r *repair) suspects(ctx context.Context, index int, db *couch.Cluster, all
 	return nil
 }
 
+// bornAt is when a database was made: CouchDB tells the seconds since 1970, and old
+// ones, like the embedded store, the microseconds.
+func bornAt(text string) (at time.Time, ok bool) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	switch {
+	case err != nil:
+		return at, false
+	case n > 1e12:
+		return time.UnixMicro(n), true
+	default:
+		return time.Unix(n, 0), true
+	}
+}
+
 // dropOrphans drops databases of nobody, if they are old enough.
 func (s *Service) dropOrphans(ctx context.Context, db *couch.Cluster, names []string) error {
 	for _, name := range names {
@@ -118,7 +132,7 @@ func (s *Service) dropOrphans(ctx context.Context, db *couch.Cluster, names []st
 		if err != nil {
 			return err
 		}
-		if born, err := strconv.ParseInt(info.Born, 10, 64); err == nil && s.now().Sub(time.Unix(born, 0)) < orphanAge && s.now().After(time.Unix(born, 0)) {
+		if at, ok := bornAt(info.Born); ok && s.now().Sub(at) < orphanAge && s.now().After(at) {
 			return tenancy.Conflictf("%s is younger than %s, and may be of an instance that a stack is making", name, orphanAge)
 		}
 	}

@@ -19,6 +19,9 @@ type Settings struct {
 	// Files is where the files of instances are; nil where a front door has nothing
 	// to do with them.
 	Files Files
+	// SwiftLayout is the layout of new instances that ask for none, where the files are
+	// in Swift; 0 where they are not.
+	SwiftLayout int
 	// Apps installs applications; nil where none can be.
 	Apps Apps
 	// Hooks are told of changes; nil for none.

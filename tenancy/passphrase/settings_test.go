@@ -85,7 +85,7 @@ func TestShapeOfAStack(t *testing.T) {
 
 func TestMergeIntoNothing(t *testing.T) {
 	t.Parallel()
-	m := newMaterial(t, alice)
+	m := sharedMaterial(t)
 	for _, existing := range []json.RawMessage{nil, {}} {
 		raw, err := m.Merge(existing)
 		if err != nil {
@@ -160,7 +160,7 @@ func TestMergeKeepsAPair(t *testing.T) {
 
 func TestMergeWithoutMetadata(t *testing.T) {
 	t.Parallel()
-	merged, err := newMaterial(t, alice).Merge(json.RawMessage(`{"_rev":"3-c","cozyMetadata":"none"}`))
+	merged, err := sharedMaterial(t).Merge(json.RawMessage(`{"_rev":"3-c","cozyMetadata":"none"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func TestMergeWithoutMetadata(t *testing.T) {
 
 func TestMergeRefusesWhatIsNoDocument(t *testing.T) {
 	t.Parallel()
-	m := newMaterial(t, alice)
+	m := sharedMaterial(t)
 	for _, existing := range []string{`null`, `[]`, `"s3cret"`, `{"s3cret":`} {
 		if _, err := m.Merge(json.RawMessage(existing)); !errors.Is(err, passphrase.ErrSettings) || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: %v", existing, err)

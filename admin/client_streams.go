@@ -1,0 +1,89 @@
+// Client streams: answers that are read as they come.
+
+package admin
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+)
+
+// stream calls the API for a long change, and tells its steps.
+func (c *client) stream(ctx context.Context, method, path string, query url.Values, body any, step func(event), into any) error {
+	resp, err := c.do(ctx, method, path, query, body, ndjson+", "+jsonAPI+";q=0.5")
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(nil, 4*maxBody)
+	for lines.Scan() {
+		var e event
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+			return fmt.Errorf("the answer cannot be read: %w", err)
+		}
+		switch {
+		case e.Status >= 400:
+			return errorOf(e.Status, e.Body)
+		case e.Status != 0:
+			if into == nil || len(e.Body) == 0 {
+				return nil
+			}
+			return json.Unmarshal(e.Body, into)
+		default:
+			step(e)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return unreachable(c.origin, err)
+	}
+	return &answerError{
+		status: http.StatusServiceUnavailable,
+		text:   "the front door ended in the middle of the change",
+		hint:   "Run the same command again: it finishes what was begun.",
+	}
+}
+
+// list gives each instance of the list to fn as it comes.
+func (c *client) list(ctx context.Context, query url.Values, fn func(object) error) error {
+	return items(ctx, c, "/instances", query, fn)
+}
+
+// items gives each item of a list to fn as it comes.
+func items[T any](ctx context.Context, c *client, path string, query url.Values, fn func(T) error) error {
+	resp, err := c.do(ctx, http.MethodGet, path, query, nil, jsonAPI+", application/json")
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	dec := json.NewDecoder(resp.Body)
+	for _, want := range []json.Token{json.Delim('{'), "data", json.Delim('[')} {
+		got, err := dec.Token()
+		if err != nil || got != want {
+			return fmt.Errorf("the answer is not a list")
+		}
+	}
+	for dec.More() {
+		var item T
+		if err := dec.Decode(&item); err != nil {
+			return fmt.Errorf("the list ended early: %w", err)
+		}
+		if err := fn(item); err != nil {
+			return err
+		}
+	}
+	for { // to the end, since a list that was cut short must not look whole
+		_, err := dec.Token()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("the list ended early: %w", err)
+		}
+	}
+}
