@@ -35,6 +35,11 @@ type Listening interface {
 	APIListener() *Listener // nil where it does not
 }
 
+// Living is what an App has that tells when its store is given up.
+type Living interface {
+	Done() <-chan struct{}
+}
+
 func (h *handler) status(app App, w http.ResponseWriter, _ *http.Request) error {
 	var s Status
 	s.Node, s.Store, s.Subdomains = app.Node(), app.StoreName(), app.Mode().String()

@@ -77,13 +77,18 @@ func (h *handler) watch(app App, w http.ResponseWriter, r *http.Request) error {
 			detail: fmt.Sprintf("%d are watching already, which is the most on one front door", maxWatchers),
 		}
 	}
-	release := app.Hold()
-	defer release()
+	// It does not hold the store open, since it has no end of its own.
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
+	var gone <-chan struct{} // never, where nobody says
+	if l, ok := app.(Living); ok {
+		gone = l.Done()
+	}
 	go func() { // it ends with ctx at the latest
 		select {
 		case <-h.quit:
+			cancel()
+		case <-gone:
 			cancel()
 		case <-ctx.Done():
 		}

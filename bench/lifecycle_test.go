@@ -18,6 +18,7 @@ import (
 type nowhere struct{}
 
 func (nowhere) Len() int                                { return 0 }
+func (nowhere) WithPrefix(string) []string              { return nil }
 func (nowhere) Loaded() bool                            { return true }
 func (nowhere) Quarantine(string, time.Time)            {}
 func (nowhere) Apply(*tenancy.Instance)                 {}

@@ -210,6 +210,9 @@ func (a *App) Access() *access.Store { return a.runtime.access }
 // APIListener is the API's own listener; nil where there is none.
 func (a *App) APIListener() *admin.Listener { return a.API }
 
+// Done is closed when the store is given up, which no stream may hold open.
+func (a *App) Done() <-chan struct{} { return a.runtime.life.Done() }
+
 // Hold keeps the store open until release is called, for work that outlives the
 // request and the configuration that began it.
 func (a *App) Hold() (release func()) { return a.runtime.hold() }
@@ -223,4 +226,5 @@ var (
 	_ admin.App          = (*App)(nil)
 	_ admin.Tokens       = (*App)(nil)
 	_ admin.Listening    = (*App)(nil)
+	_ admin.Living       = (*App)(nil)
 )

@@ -22,6 +22,8 @@ func (l localDirectory) Apply(inst *tenancy.Instance) {
 
 func (l localDirectory) Remove(id, rev string) { l.rt.dir.Remove(id, rev) }
 
+func (l localDirectory) WithPrefix(prefix string) []string { return l.rt.dir.WithPrefix(prefix) }
+
 func (l localDirectory) Len() int     { return l.rt.dir.Len() }
 func (l localDirectory) Loaded() bool { return l.rt.dir.Loaded() }
 

@@ -32,8 +32,8 @@ import (
 // name it: during a reload, the old one and the new one.
 var runtimes = caddy.NewUsagePool()
 
-// stopWait bounds how long the end of a store waits for changes under way and
-// for the snapshot. What does not end by then is in the journal.
+// stopWait bounds how long each stage of a store's end takes: changes under way, the
+// snapshot. What does not end by then is in the journal.
 const stopWait = 10 * time.Second
 
 // runtime is a store that is in use, with the directory that follows it.
@@ -241,19 +241,15 @@ func (rt *runtime) hold() (release func()) {
 
 // Destruct ends the runtime when no configuration uses it any more.
 func (rt *runtime) Destruct() error {
-	ctx, cancel := context.WithTimeout(context.Background(), stopWait)
-	defer cancel()
-	idle := make(chan struct{})
-	go func() { rt.work.Wait(); close(idle) }()
-	select {
-	case <-idle:
-	case <-ctx.Done():
+	rt.end() // streams, tending and adoption
+	if !within(&rt.work) {
 		rt.logger.Warn("changes are still under way; the journal has them")
 	}
-	rt.end()
-	rt.tending.Wait()
+	if !within(&rt.tending) {
+		rt.logger.Warn("the journal is still being tended")
+	}
 	// Before the store is closed, since what a delivery comes to is written there.
-	errs := []error{rt.lifecycle.Close(ctx), rt.access.Wait(ctx), rt.dir.Stop(ctx), rt.closeStore()}
+	errs := []error{bounded(rt.lifecycle.Close), bounded(rt.access.Wait), bounded(rt.dir.Stop), rt.closeStore()}
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
 	rt.adoptHooks(nil)
@@ -261,6 +257,28 @@ func (rt *runtime) Destruct() error {
 		errs = append(errs, f.cluster.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// bounded gives each stage of an end its own time, so that one that hangs does not
+// take that of the next.
+func bounded(stage func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopWait)
+	defer cancel()
+	return stage(ctx)
+}
+
+// within waits for a group, but no longer than stopWait, which it tells.
+func within(group *sync.WaitGroup) bool {
+	idle := make(chan struct{})
+	go func() { group.Wait(); close(idle) }()
+	timer := time.NewTimer(stopWait)
+	defer timer.Stop()
+	select {
+	case <-idle:
+		return true
+	case <-timer.C:
+		return false
+	}
 }
 
 // nodeName names this process among the front doors of a fleet.

@@ -11,6 +11,7 @@ import (
 )
 
 func TestKill(t *testing.T) {
+	t.Parallel()
 	const rounds = 4
 	d := newDoor(t, "store embedded ./data")
 	random := rand.New(rand.NewPCG(1, 2))

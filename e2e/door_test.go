@@ -1,21 +1,17 @@
-// A front door under test: its configuration, its process, and asking it.
+// A front door under test: its configuration, its process, and its command.
 
 package e2e
 
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -31,6 +27,9 @@ type door struct {
 	t     testing.TB
 	dir   string // its folder: configuration, data, and Caddy's own files
 	store string // lines of the tenancy option
+	site  string // lines of the site before the handler
+	proxy string // what stands behind the handler; empty for one that says what it was told
+	env   []string
 
 	admin, http, https, upstream int
 
@@ -67,28 +66,20 @@ func newDoor(t testing.TB, store string) *door {
 	return d
 }
 
-// freePorts finds ports that nobody listens on.
-func freePorts(t testing.TB, n int) []int {
-	t.Helper()
-	var ports []int
-	var open []net.Listener
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		open = append(open, l)
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	for _, l := range open {
-		l.Close()
-	}
-	return ports
-}
+// echo is behind the handler where a test wants nothing else.
+const echo = `reverse_proxy 127.0.0.1:%d {
+		header_up X-Gatehouse-Domain {http.tenancy.domain}
+		header_up X-Gatehouse-Prefix {http.tenancy.prefix}
+		header_up X-Gatehouse-Slug {http.tenancy.slug}
+	}`
 
 // configure writes the Caddyfile, with further lines for the handler.
 func (d *door) configure(handler string) {
 	d.t.Helper()
+	proxy := d.proxy
+	if proxy == "" {
+		proxy = fmt.Sprintf(echo, d.upstream)
+	}
 	config := fmt.Sprintf(`{
 	http_port %d
 	https_port %d
@@ -108,20 +99,17 @@ http://, https:// {
 	tls internal {
 		on_demand
 	}
+	%s
 	tenancy {
 		%s
 	}
-	reverse_proxy 127.0.0.1:%d {
-		header_up X-Gatehouse-Domain {http.tenancy.domain}
-		header_up X-Gatehouse-Prefix {http.tenancy.prefix}
-		header_up X-Gatehouse-Slug {http.tenancy.slug}
-	}
+	%s
 }
 http://:%d {
 	bind 127.0.0.1
 	respond "domain={header.X-Gatehouse-Domain} prefix={header.X-Gatehouse-Prefix} slug={header.X-Gatehouse-Slug} uri={uri}"
 }
-`, d.http, d.https, d.admin, d.store, handler, d.upstream, d.upstream)
+`, d.http, d.https, d.admin, d.store, d.site, handler, proxy, d.upstream)
 	d.write("Caddyfile", config)
 }
 
@@ -138,11 +126,12 @@ func (d *door) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Dir = d.dir
 	cmd.Env = append(os.Environ(), "HOME="+d.dir, "XDG_DATA_HOME="+filepath.Join(d.dir, "share"), "XDG_CONFIG_HOME="+filepath.Join(d.dir, "config"))
+	cmd.Env = append(cmd.Env, d.env...)
 	return cmd
 }
 
-// start runs the front door and waits until its API answers.
-func (d *door) start() {
+// launch runs the front door, and waits for nothing.
+func (d *door) launch() {
 	d.t.Helper()
 	d.log = new(syncBuffer)
 	d.cmd = d.command(context.Background(), "run", "--config", "Caddyfile")
@@ -152,36 +141,58 @@ func (d *door) start() {
 	if err := d.cmd.Start(); err != nil {
 		d.t.Fatal(err)
 	}
-	cmd := d.cmd
+	cmd, log := d.cmd, d.log
 	d.t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		if d.t.Failed() {
-			d.t.Logf("the log of the front door:\n%s", tail(d.log.String(), 60))
+			d.t.Logf("the log of the front door:\n%s", tail(log.String(), 60))
 		}
-		if strings.Contains(d.log.String(), "DATA RACE") {
-			d.t.Errorf("a data race in the front door:\n%s", d.log.String())
+		if strings.Contains(log.String(), "DATA RACE") {
+			d.t.Errorf("a data race in the front door:\n%s", log.String())
 		}
 	})
+}
+
+// start runs the front door and waits until its API answers.
+func (d *door) start() {
+	d.t.Helper()
+	d.launch()
+	d.answersAPI()
+}
+
+func (d *door) answersAPI() {
+	d.t.Helper()
 	d.wait("the API answers", func() error {
-		_, _, code := d.try("instances", "status")
-		if code != 0 {
-			return fmt.Errorf("status exits with %d", code)
+		a, err := d.call(http.MethodGet, "/tenancy/status", nil)
+		if err == nil && a.status != http.StatusOK {
+			err = fmt.Errorf("%d %s", a.status, a.body)
 		}
-		return nil
+		return err
 	})
 }
 
 // startReady starts and waits until there is a directory.
 func (d *door) startReady() {
 	d.t.Helper()
-	d.start()
-	d.wait("there is a directory", func() error {
-		if s := d.status(); !s.Directory.Ready {
-			return fmt.Errorf("the directory is %s", s.Directory.State)
-		}
-		return nil
-	})
+	startReady(d)
+}
+
+// startReady starts front doors side by side, and waits until each has a directory.
+func startReady(doors ...*door) {
+	for _, d := range doors {
+		d.t.Helper()
+		d.launch()
+	}
+	for _, d := range doors {
+		d.answersAPI()
+		d.wait("there is a directory", func() error {
+			if s := d.status(); !s.Directory.Ready {
+				return fmt.Errorf("the directory is %s", s.Directory.State)
+			}
+			return nil
+		})
+	}
 }
 
 // kill ends the process as a crash would.
@@ -207,7 +218,13 @@ func tail(s string, lines int) string {
 // wait tries until check is content.
 func (d *door) wait(what string, check func() error) {
 	d.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	d.waitFor(patience, what, check)
+}
+
+// waitFor is wait with a limit of its own.
+func (d *door) waitFor(limit time.Duration, what string, check func() error) {
+	d.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -233,7 +250,7 @@ func (d *door) try(args ...string) (stdout, stderr string, code int) {
 func (d *door) tryWith(stdin string, args ...string) (stdout, stderr string, code int) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if args[0] == "instances" {
+	if args[0] == "instances" && !slices.Contains(args, "--address") {
 		args = append(args, "--address", fmt.Sprintf("localhost:%d", d.admin))
 	}
 	cmd := d.command(ctx, args...)
@@ -259,90 +276,4 @@ func (d *door) run(args ...string) string {
 		d.t.Fatalf("%v exits with %d: %s%s", args, code, stdout, stderr)
 	}
 	return stdout
-}
-
-type status struct {
-	Directory struct {
-		State      string  `json:"state"`
-		Ready      bool    `json:"ready"`
-		Instances  int     `json:"instances"`
-		Loads      int     `json:"loads"`
-		AgeSeconds float64 `json:"age_seconds"`
-	} `json:"directory"`
-}
-
-func (d *door) status() (s status) {
-	d.t.Helper()
-	if err := json.Unmarshal([]byte(d.run("instances", "status", "--json")), &s); err != nil {
-		d.t.Fatal(err)
-	}
-	return s
-}
-
-// answer is what a visitor gets.
-type answer struct {
-	status int
-	header http.Header
-	body   string
-}
-
-// get asks the front door for a path of a host.
-func (d *door) get(host, path string, headers ...string) (answer, error) {
-	return fetch(plain, fmt.Sprintf("http://127.0.0.1:%d%s", d.http, path), host, headers...)
-}
-
-// mustGet is get for what has to be answered.
-func (d *door) mustGet(host, path string, headers ...string) answer {
-	d.t.Helper()
-	a, err := d.get(host, path, headers...)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	return a
-}
-
-// plain does not follow redirects, and keeps connections.
-var plain = &http.Client{
-	Timeout:       patience,
-	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	Transport:     &http.Transport{MaxIdleConnsPerHost: 32},
-}
-
-func fetch(client *http.Client, url, host string, headers ...string) (answer, error) {
-	req, err := http.NewRequest(http.MethodGet, url, nil)
-	if err != nil {
-		return answer{}, err
-	}
-	req.Host = host
-	for i := 0; i+1 < len(headers); i += 2 {
-		req.Header.Set(headers[i], headers[i+1])
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return answer{}, err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	return answer{resp.StatusCode, resp.Header, string(body)}, err
-}
-
-// tls is a client that trusts this front door's local authority alone, and finds
-// every host here.
-func (d *door) tls() *http.Client {
-	d.t.Helper()
-	root, err := os.ReadFile(filepath.Join(d.dir, "share", "caddy", "pki", "authorities", "local", "root.crt"))
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(root) {
-		d.t.Fatal("no root certificate")
-	}
-	return &http.Client{Timeout: patience, Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{RootCAs: pool},
-		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, fmt.Sprintf("127.0.0.1:%d", d.https))
-		},
-		ForceAttemptHTTP2: true,
-	}}
 }

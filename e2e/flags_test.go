@@ -4,10 +4,8 @@
 package e2e
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"reflect"
 	"strings"
 	"testing"
@@ -74,52 +72,6 @@ func (f flag) of(name string) flag {
 	return f
 }
 
-// couchServer is a store that answers while a front door runs on it.
-type couchServer struct {
-	t   testing.TB
-	url string
-}
-
-// doc is a document of the store; nil where there is none.
-func (s couchServer) doc(db, id string) map[string]any {
-	s.t.Helper()
-	resp, err := http.Get(s.url + "/" + url.PathEscape(db) + "/" + url.PathEscape(id))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusNotFound {
-		return nil
-	}
-	var doc map[string]any
-	if err := json.NewDecoder(resp.Body).Decode(&doc); err != nil || resp.StatusCode != http.StatusOK {
-		s.t.Fatalf("%s of %s: %d, %v", id, db, resp.StatusCode, err)
-	}
-	return doc
-}
-
-// record is the document of an instance.
-func (s couchServer) record(domain string) map[string]any {
-	s.t.Helper()
-	resp, err := http.Get(s.url + "/global%2Finstances/_all_docs?include_docs=true")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	var all struct {
-		Rows []struct{ Doc map[string]any }
-	}
-	if err := json.NewDecoder(resp.Body).Decode(&all); err != nil {
-		s.t.Fatal(err)
-	}
-	for _, row := range all.Rows {
-		if row.Doc["domain"] == domain {
-			return row.Doc
-		}
-	}
-	return nil
-}
-
 // field is a field of an instance's record, or of its settings.
 func (s couchServer) field(domain, name string) any {
 	s.t.Helper()
@@ -155,6 +107,7 @@ func (d *door) give(server couchServer, verb, name string, group []flag) {
 
 // TestFlagsOfAdd: each flag of add is in the documents that it makes.
 func TestFlagsOfAdd(t *testing.T) {
+	t.Parallel()
 	server := couchServer{t, testkit.PouchDB(t).URL()}
 	d := newDoor(t, "store couchdb "+server.url)
 	d.startReady()
@@ -172,6 +125,7 @@ func TestFlagsOfAdd(t *testing.T) {
 // TestFlagsOfModify: each flag of modify changes the documents, and what has a value
 // is cleared by an empty one.
 func TestFlagsOfModify(t *testing.T) {
+	t.Parallel()
 	server := couchServer{t, testkit.PouchDB(t).URL()}
 	d := newDoor(t, "store couchdb "+server.url)
 	d.startReady()
@@ -215,6 +169,7 @@ func TestFlagsOfModify(t *testing.T) {
 // TestCarefulModify: --if-rev refuses what was changed by others, and --dry-run shows
 // what would be, and changes nothing.
 func TestCarefulModify(t *testing.T) {
+	t.Parallel()
 	server := couchServer{t, testkit.PouchDB(t).URL()}
 	d := newDoor(t, "store couchdb "+server.url)
 	d.startReady()
@@ -238,6 +193,7 @@ func TestCarefulModify(t *testing.T) {
 // TestPassphraseFlags: each way to hand a passphrase over makes the documents of an
 // onboarded instance, and leaves it nowhere else.
 func TestPassphraseFlags(t *testing.T) {
+	t.Parallel()
 	server := couchServer{t, testkit.PouchDB(t).URL()}
 	d := newDoor(t, "store couchdb "+server.url)
 	d.startReady()

@@ -31,6 +31,7 @@ func (d *door) answers(host string, status int) {
 }
 
 func TestFleet(t *testing.T) {
+	t.Parallel()
 	server := testkit.PouchDB(t, testkit.OnDisk())
 	one := newDoor(t, "store couchdb "+server.URL())
 	two := newDoor(t, "store couchdb "+server.URL())

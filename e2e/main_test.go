@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	stdflag "flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
+	stdflag.Parse()
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "gatehouse-e2e-")
 		if err != nil {
@@ -27,6 +29,12 @@ func TestMain(m *testing.M) {
 		if err := build.Run(); err != nil {
 			fmt.Fprintln(os.Stderr, "building the binary:", err)
 			return 1
+		}
+		// They mostly wait for other processes.
+		chosen := false
+		stdflag.Visit(func(f *stdflag.Flag) { chosen = chosen || f.Name == "test.parallel" })
+		if !chosen {
+			_ = stdflag.Set("test.parallel", "4") // a number is taken
 		}
 		return m.Run()
 	}())

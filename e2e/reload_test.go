@@ -43,6 +43,7 @@ func (d *door) reload(want int) {
 
 // Validating opens nothing, so it works beside a running front door.
 func TestValidate(t *testing.T) {
+	t.Parallel()
 	d := newDoor(t, "store embedded ./data")
 	if _, stderr, code := d.try("validate", "--config", "Caddyfile"); code != 0 {
 		t.Fatalf("validate exits with %d: %s", code, stderr)
@@ -61,6 +62,7 @@ func TestValidate(t *testing.T) {
 
 // A second process on the file of another is told so, and serves nobody.
 func TestSecondProcess(t *testing.T) {
+	t.Parallel()
 	d := newDoor(t, "store embedded ./data")
 	d.startReady()
 	d.run("instances", "add", "bob.localhost")

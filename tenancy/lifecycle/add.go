@@ -96,14 +96,24 @@ func (s *Service) Add(ctx context.Context, domain tenancy.Domain, change Change,
 	cleanup, cancel := detach(ctx)
 	defer cancel()
 	if err != nil {
-		if inst, err = s.abandon(cleanup, h, err); err != nil {
-			return nil, err
-		}
-		return &Added{Instance: inst}, nil
+		return s.abandon(cleanup, h, err)
 	}
+	return s.conclude(ctx, h, inst, progress), nil
+}
+
+// conclude does what of an add comes after the record, and ends the add. Where the
+// time for it is over it stays in the journal, for Tend to go on with.
+func (s *Service) conclude(ctx context.Context, h *held, inst *tenancy.Instance, progress Progress) *Added {
 	added := s.complete(ctx, h, inst, progress)
+	cleanup, cancel := detach(ctx)
+	defer cancel()
+	if ctx.Err() != nil && len(added.Failed) > 0 {
+		s.warnEnd(h, h.note(cleanup))
+		h.leave()
+		return added
+	}
 	s.warnEnd(h, h.end(cleanup, opDone, nil))
-	return added, nil
+	return added
 }
 
 // checkAdd refuses what this front door cannot do.
@@ -205,23 +215,32 @@ func (s *Service) complete(ctx context.Context, h *held, inst *tenancy.Instance,
 			apps = append(apps, app)
 		}
 	}
+	// The events first, since they are quick, and must not wait for what may fail.
+	s.announce(ctx, h, added)
 	for app, err := range s.install(ctx, h, inst, apps, progress) {
 		h.stepped("app "+app, err)
 		if err != nil {
 			added.fail(app, err)
 		}
 	}
+	return added
+}
+
+// announce puts the events of an add into the outbox, also when its caller has gone.
+func (s *Service) announce(ctx context.Context, h *held, added *Added) {
+	op := h.operation()
+	ctx, cancel := detach(ctx)
+	defer cancel()
 	for _, kind := range []string{AfterAdd, SendLink} {
 		if !s.wants(kind) || kind == SendLink && !op.SendLink || h.did("hook "+kind) {
 			continue
 		}
-		err := h.fenced(ctx, func(ctx context.Context) error { return s.tell(ctx, kind, inst) })
+		err := h.fenced(ctx, func(ctx context.Context) error { return s.tell(ctx, kind, added.Instance) })
 		h.stepped("hook "+kind, err)
 		if err != nil {
 			added.Warnings = append(added.Warnings, err.Error())
 		}
 	}
-	return added
 }
 
 func (a *Added) fail(app string, err error) {
@@ -339,7 +358,7 @@ func (s *Service) checkOrphans(ctx context.Context, db *couch.Cluster, op Operat
 // abandon takes an add back that failed in this process. Where that fails too,
 // the operation stays in the journal, and the next to meet it undoes it. Where the
 // document is there after all, and only the answer was lost, the add is done.
-func (s *Service) abandon(ctx context.Context, h *held, cause error) (*tenancy.Instance, error) {
+func (s *Service) abandon(ctx context.Context, h *held, cause error) (*Added, error) {
 	var last *lastWrite
 	if errors.As(cause, &last) && unanswered(cause) {
 		// The record may still come, by a server that is slow: what is taken back now
@@ -352,27 +371,21 @@ func (s *Service) abandon(ctx context.Context, h *held, cause error) (*tenancy.I
 			return nil, cause
 		}
 		s.dir.Apply(inst)
-		s.complete(ctx, h, inst, func(string, int, int) {})
-		s.warnEnd(h, h.end(ctx, opDone, nil))
-		return inst, nil
+		return s.conclude(ctx, h, inst, func(string, int, int) {}), nil
 	}
 	inst, err := s.dropAdded(ctx, h)
 	switch {
+	case err == nil && inst != nil:
+		s.dir.Apply(inst)
+		return s.conclude(ctx, h, inst, func(string, int, int) {}), nil
 	case err != nil:
 		s.log.Error("taking a failed add back", zap.String("domain", h.operation().Domain), zap.Error(err))
 		err = h.end(ctx, opFailed, fmt.Errorf("%w; and taking it back: %w", cause, err))
-	case inst != nil:
-		s.dir.Apply(inst)
-		s.complete(ctx, h, inst, func(string, int, int) {})
-		cause = nil
-		err = h.end(ctx, opDone, nil)
 	default:
 		err = h.end(ctx, opUndone, cause)
 	}
-	if err != nil {
-		s.log.Warn("writing the end of an operation", zap.String("operation", h.operation().ID), zap.Error(err))
-	}
-	return inst, cause
+	s.warnEnd(h, err)
+	return nil, cause
 }
 
 // undoAdd takes an add back that another front door did not finish.
@@ -390,8 +403,8 @@ func (s *Service) undoAdd(ctx context.Context, prior *Operation) error {
 	}
 	if inst != nil { // its last write came late, but came
 		s.dir.Apply(inst)
-		s.complete(ctx, h, inst, func(string, int, int) {})
-		return errors.Join(tenancy.Existsf("%s: %s", tenancy.ErrExists, inst.Domain()), h.end(cleanup, opDone, nil))
+		s.conclude(ctx, h, inst, func(string, int, int) {})
+		return tenancy.Existsf("%s: %s", tenancy.ErrExists, inst.Domain())
 	}
 	return h.end(cleanup, opUndone, nil)
 }
@@ -408,8 +421,8 @@ func (s *Service) finishAdd(ctx context.Context, prior *Operation) error {
 	if err != nil {
 		return errors.Join(err, h.end(cleanup, opFailed, err))
 	}
-	s.complete(ctx, h, inst, func(string, int, int) {})
-	return h.end(cleanup, opDone, nil)
+	s.conclude(ctx, h, inst, func(string, int, int) {})
+	return nil
 }
 
 // dropAdded removes what an add has made: the databases, then the claims. An
@@ -441,14 +454,12 @@ func (s *Service) dropAdded(ctx context.Context, h *held) (*tenancy.Instance, er
 // dropUnowned drops the databases of an add, unless an instance has them: a stack
 // knows no claims, and may have made the same domain at the same time.
 func (s *Service) dropUnowned(ctx context.Context, h *held, op Operation) error {
-	found, err := s.byNames(ctx, []string{op.Domain})
+	databases, files, err := s.others(ctx, op)
 	if err != nil {
 		return err
 	}
-	for _, inst := range found {
-		if inst.Prefix() == op.Prefix && inst.Cluster() == op.Cluster {
-			return nil
-		}
+	if databases {
+		return nil
 	}
 	db, err := s.clusters.Of(op.Cluster)
 	if err != nil {
@@ -470,6 +481,9 @@ func (s *Service) dropUnowned(ctx context.Context, h *held, op Operation) error 
 		}
 	} else if err := s.dropDatabases(ctx, h, db, op.Prefix, nil); err != nil {
 		return err
+	}
+	if files {
+		return nil
 	}
 	return s.removeFiles(ctx, h, op)
 }

@@ -56,6 +56,7 @@ func (s *Service) DestroyWith(ctx context.Context, domain string, o DestroyOptio
 	case prior != nil && prior.live(s.now()):
 		return tenancy.Conflictf("The deletion has already been requested: %s is at it", prior.Node)
 	case prior != nil && !prior.finished():
+		prior.Freeing = false // it is asked for again
 		_, err := s.finishDestroy(ctx, prior, progress)
 		return err
 	case inst.State() == tenancy.Deleting:
@@ -158,6 +159,7 @@ func (s *Service) finishDestroy(ctx context.Context, op *Operation, progress Pro
 	cleanup, cancel := detach(ctx)
 	defer cancel()
 	if errors.Is(err, ErrRefused) {
+		h.giveUp(cleanup)
 		e := h.fenced(cleanup, func(ctx context.Context) error {
 			inst, err := s.byID(ctx, op.Instance)
 			if err == nil {
@@ -201,16 +203,36 @@ func (s *Service) askBefore(ctx context.Context, h *held, progress Progress) err
 	return h.note(ctx)
 }
 
-// shared tells whether another record has the same databases: a stack, which knows
-// no claims, can have made the same domain at the same time.
-func (s *Service) shared(ctx context.Context, op Operation) (bool, error) {
+// others tells what of an instance belongs to another record as well: a stack, which
+// knows no claims, can have made the same domain at the same time, and a record can
+// have been copied under another domain.
+func (s *Service) others(ctx context.Context, op Operation) (databases, files bool, err error) {
 	found, err := s.byNames(ctx, []string{op.Domain})
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
-	return slices.ContainsFunc(found, func(inst *tenancy.Instance) bool {
-		return inst.ID() != op.Instance && inst.Prefix() == op.Prefix && inst.Cluster() == op.Cluster
-	}), nil
+	for _, id := range s.dir.WithPrefix(op.Prefix) {
+		inst, err := s.byID(ctx, id)
+		if errors.Is(err, couch.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return false, false, err
+		}
+		found = append(found, inst)
+	}
+	for _, inst := range found {
+		if inst.ID() == op.Instance {
+			continue
+		}
+		if inst.Malformed() != nil { // it may be anything's
+			return true, true, nil
+		}
+		databases = databases || inst.Prefix() == op.Prefix && inst.Cluster() == op.Cluster
+		// Files go by the domain, or in Swift by the prefix, wherever the databases are.
+		files = files || inst.Prefix() == op.Prefix || inst.Domain() == op.Domain
+	}
+	return databases, files, nil
 }
 
 // removeFiles removes an instance's files, where this front door keeps any.
@@ -238,8 +260,9 @@ func (s *Service) unmake(ctx context.Context, h *held, progress Progress) error 
 	}
 	gone, keep := false, false
 	progress("flag", 0, 0)
-	err = h.fenced(ctx, func(ctx context.Context) error {
-		_, err := s.edit(ctx, op.Instance, func(inst *tenancy.Instance) error {
+	var flagged *tenancy.Instance
+	err = h.fenced(ctx, func(ctx context.Context) (err error) {
+		flagged, err = s.edit(ctx, op.Instance, func(inst *tenancy.Instance) error {
 			inst.Set("deleting", true)
 			return nil
 		})
@@ -254,21 +277,28 @@ func (s *Service) unmake(ctx context.Context, h *held, progress Progress) error 
 		return err
 	default:
 		h.step("flag")
+		// It may have got names since the destroy was begun. With the flag it gets no more.
+		if op, err = h.also(ctx, flagged.Names()); err != nil {
+			return err
+		}
 		if err := s.askBefore(ctx, h, progress); err != nil {
 			return err
 		}
-		if keep, err = s.shared(ctx, op); err != nil {
+		var keepFiles bool
+		if keep, keepFiles, err = s.others(ctx, op); err != nil {
 			return err
 		}
 		if keep {
-			h.step("databases and files are another record's, and stay")
-			break
+			h.step("databases are another record's, and stay")
+		} else {
+			if err := s.dropDatabases(ctx, h, db, op.Prefix, progress); err != nil {
+				return err
+			}
+			h.step("databases")
 		}
-		if err := s.dropDatabases(ctx, h, db, op.Prefix, progress); err != nil {
-			return err
-		}
-		h.step("databases")
-		if err := s.removeFiles(ctx, h, op); err != nil {
+		if keepFiles {
+			h.step("files are another record's, and stay")
+		} else if err := s.removeFiles(ctx, h, op); err != nil {
 			return err
 		}
 	}
@@ -406,13 +436,21 @@ func (s *Service) free(ctx context.Context, inst *tenancy.Instance) (*tenancy.In
 	if prior == nil || prior.finished() { // a stack's flag
 		return s.unflag(ctx, inst, Operation{Databases: 1})
 	}
-	h, err := s.begin(ctx, *prior, prior)
+	return s.finishFree(ctx, inst, prior)
+}
+
+// finishFree gives a destroy up. From its first write on nobody goes on with the
+// destroy by himself, whatever becomes of this process.
+func (s *Service) finishFree(ctx context.Context, inst *tenancy.Instance, prior *Operation) (*tenancy.Instance, error) {
+	op := *prior
+	op.Freeing = true
+	h, err := s.begin(ctx, op, prior)
 	if err != nil {
 		return nil, err
 	}
 	var freed *tenancy.Instance
 	err = h.fenced(ctx, func(ctx context.Context) (err error) {
-		freed, err = s.unflag(ctx, inst, *prior)
+		freed, err = s.unflag(ctx, inst, op)
 		return err
 	})
 	cleanup, cancel := detach(ctx)

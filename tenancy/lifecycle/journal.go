@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -17,15 +16,21 @@ import (
 	"github.com/gatehouse-edge/gatehouse/tenancy/provision"
 )
 
-// walkOperations gives all of the journal to fn.
-func (s *Service) walkOperations(ctx context.Context, fn func(Operation) error) error {
+// walkOperations gives all of the journal to fn, and what of it cannot be read to
+// unreadable, which may be nil.
+func (s *Service) walkOperations(ctx context.Context, fn func(Operation) error, unreadable func(id string, err error) error) error {
 	err := s.global.Walk(ctx, provision.OperationsDB, couch.Range{}, func(row couch.Row) error {
 		if isDesign(row.ID) {
 			return nil
 		}
 		var op Operation
 		if err := json.Unmarshal(row.Doc, &op); err != nil {
-			return fmt.Errorf("operation %s cannot be read: %w", row.ID, err)
+			// Of a newer front door, say. It must not hold up all others.
+			s.log.Error("an operation in the journal cannot be read", zap.String("operation", row.ID), zap.Error(err))
+			if unreadable != nil {
+				return unreadable(row.ID, err)
+			}
+			return nil
 		}
 		if op.finished() { // of a front door that left them here
 			return nil
@@ -46,7 +51,7 @@ func (s *Service) Operations(ctx context.Context, all bool, fn func(Operation) e
 			return nil
 		}
 		return fn(op)
-	})
+	}, nil)
 }
 
 // resume goes on with an operation that nobody is at: it finishes it, or takes it
@@ -66,7 +71,19 @@ func (s *Service) resume(ctx context.Context, op Operation) error {
 		}
 		return err
 	case "destroy":
-		_, err := s.finishDestroy(ctx, &op, nil)
+		inst, err := s.byID(ctx, op.Instance)
+		if err != nil && !errors.Is(err, couch.ErrNotFound) {
+			return err
+		}
+		switch {
+		case err == nil && op.Freeing:
+			_, err = s.finishFree(ctx, inst, &op)
+		case err == nil && inst.State() != tenancy.Deleting:
+			// Not begun, or freed by a stack: only who asks for it sets the flag.
+			err = s.closeOperation(ctx, &op, opUndone)
+		default:
+			_, err = s.finishDestroy(ctx, &op, nil)
+		}
 		return err
 	case "hook":
 		return s.redeliver(ctx, op)
@@ -80,14 +97,14 @@ func (s *Service) resume(ctx context.Context, op Operation) error {
 
 // redeliver tells a hook that has failed, or whose front door has died, once more.
 func (s *Service) redeliver(ctx context.Context, op Operation) error {
-	op, err := s.keepEvent(ctx, op, opRunning, nil)
+	op, err := s.keepEvent(ctx, op, opRunning, nil, 0)
 	if err != nil {
 		return err
 	}
 	if err := s.deliverOnce(ctx, op); err != nil {
 		end, cancel := detach(ctx)
 		defer cancel()
-		_, e := s.keepEvent(end, op, opFailed, err)
+		_, e := s.keepEvent(end, op, opFailed, err, 0)
 		return errors.Join(err, e)
 	}
 	_, err = s.global.Delete(ctx, provision.OperationsDB, op.ID, op.Rev)
@@ -132,9 +149,9 @@ func (s *Service) TendOnce(ctx context.Context) {
 			s.log.Info("ended an operation whose front door had died", zap.String("operation", op.ID), zap.String("domain", op.Domain), zap.String("node", op.Node))
 		}
 		return nil
-	})
+	}, nil)
 	if err != nil && ctx.Err() == nil {
-		s.log.Debug("the journal cannot be read", zap.Error(err))
+		s.log.Warn("the journal cannot be read", zap.Error(err))
 	}
 }
 
@@ -146,7 +163,7 @@ func (s *Service) takeEvent(ctx context.Context, op Operation) {
 	if known {
 		return
 	}
-	if op, err := s.keepEvent(ctx, op, opRunning, nil); err == nil {
+	if op, err := s.keepEvent(ctx, op, opRunning, nil, 0); err == nil {
 		s.enqueue(op)
 	}
 }

@@ -101,7 +101,8 @@ func TestKilledInSetPassphrase(t *testing.T) {
 	var mu sync.Mutex
 	between := map[string]int{}
 	killed{
-		steps: 8,
+		costly: true,
+		steps:  8,
 		before: func(t *testing.T, r *ruin) {
 			d := r.out.door(t, r.fleet)
 			d.add(t, name, lifecycle.Change{})

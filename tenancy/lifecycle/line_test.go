@@ -162,6 +162,13 @@ func newLine(t testing.TB, address, prefix string, hollow *hollow) *line {
 	return l
 }
 
+// hangUp ends a line that is not used any more, before its test ends.
+func (l *line) hangUp() {
+	if l != nil && l.server != nil {
+		l.server.Close()
+	}
+}
+
 // decide counts a request and tells what becomes of it; all pass where there is no line.
 func (l *line) decide(r *http.Request) verdict {
 	if l == nil {

@@ -202,3 +202,29 @@ func (f *fleet) whole(t testing.TB, names ...string) {
 		t.Errorf("there are %d databases, want %d: %v", len(databases), want, databases)
 	}
 }
+
+// repaired has what does not fit mended, of one domain or of all for none.
+func (f *fleet) repaired(t testing.TB, d *door, name string) {
+	t.Helper()
+	_, err := d.Repair(t.Context(), lifecycle.RepairOptions{Domain: name}, func(found lifecycle.Finding) error {
+		if !found.Mended {
+			t.Errorf("not mended: %+v", found)
+		}
+		return nil
+	}, nil)
+	if err != nil {
+		t.Errorf("repair: %v", err)
+	}
+}
+
+// fitting checks that nothing is found that does not fit, of one domain or of all for none.
+func (f *fleet) fitting(t testing.TB, d *door, name string) {
+	t.Helper()
+	report, err := d.Repair(t.Context(), lifecycle.RepairOptions{DryRun: true, Domain: name}, func(found lifecycle.Finding) error {
+		t.Errorf("found: %+v", found)
+		return nil
+	}, nil)
+	if err != nil || report.Found != 0 {
+		t.Errorf("check: %+v (%v)", report, err)
+	}
+}

@@ -139,6 +139,12 @@ func (f *fleet) door(t testing.TB) *door {
 	return d
 }
 
+// hangUp ends what the front door had to do with the store.
+func (d *door) hangUp() {
+	_ = d.cluster.Close() // once more when the test ends
+	d.line.hangUp()
+}
+
 // seeded is randomness that a failing test meets again.
 func seeded(n int) io.Reader {
 	var seed [32]byte
@@ -201,6 +207,18 @@ func (d *directory) Len() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.known)
+}
+
+func (d *directory) WithPrefix(prefix string) []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var ids []string
+	for id, inst := range d.known {
+		if inst.Prefix() == prefix {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 func (d *directory) Loaded() bool { return true }

@@ -143,6 +143,9 @@ func (r *repair) databases(ctx context.Context, inst *tenancy.Instance) error {
 			lost = append(lost, want)
 			continue
 		}
+		if inst.Int("indexes_version") > provision.IndexesVersion {
+			continue // a newer stack knows better
+		}
 		missing, err := r.s.missingDesigns(ctx, db, want, outdated)
 		if errors.Is(err, couch.ErrNotFound) { // it went while we looked
 			continue
@@ -169,8 +172,15 @@ func (r *repair) databases(ctx context.Context, inst *tenancy.Instance) error {
 			Kind: FoundNoDatabases, Domain: inst.Domain(), What: "missing: " + strings.Join(names, ", "), Action: "make them, with their first documents",
 		}, func(ctx context.Context) error {
 			for _, d := range lost {
-				if _, err := db.CreateDB(ctx, d.Name); err != nil {
+				created, err := db.CreateDB(ctx, d.Name)
+				if err != nil {
 					return err
+				}
+				if !created { // the list was behind: its documents are there
+					d = provision.Database{Name: d.Name, Docs: slices.DeleteFunc(d.Docs, func(doc any) bool {
+						_, design := doc.(json.RawMessage)
+						return !design
+					})}
 				}
 				if len(d.Docs) > 0 {
 					if err := fill(ctx, db, d); err != nil {

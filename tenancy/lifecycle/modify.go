@@ -67,12 +67,45 @@ func (s *Service) checkModify(ctx context.Context, domain string, change *Change
 	if err := change.check(own, false); err != nil {
 		return nil, err
 	}
+	if change.Aliases != nil && change.Deleting == nil && inst.State() == tenancy.Deleting {
+		return nil, errDeletingNames(inst)
+	}
 	if len(change.settings()) > 0 { // else the record would be changed, and then the rest refused
 		if _, err := s.of(inst); err != nil {
 			return nil, err
 		}
 	}
-	return inst, change.checkRev(inst)
+	if err := change.checkRev(inst); err != nil {
+		return nil, err
+	}
+	return inst, s.checkWhole(ctx, inst, change)
+}
+
+// checkWhole refuses to unblock an instance, or to give its block another reason,
+// that has lost databases to a deletion: it would be served half-empty.
+func (s *Service) checkWhole(ctx context.Context, inst *tenancy.Instance, change *Change) error {
+	if inst.Text("blocking_reason") != string(tenancy.ReasonDeletionFailed) || change.Deleting != nil ||
+		change.Blocked == nil && change.BlockingReason == nil || text(change.BlockingReason) == string(tenancy.ReasonDeletionFailed) {
+		return nil
+	}
+	db, err := s.of(inst)
+	if err != nil {
+		return err
+	}
+	found, err := databasesOf(ctx, db, inst.Prefix())
+	if err != nil {
+		return err
+	}
+	if lost(inst.Prefix(), found, len(provision.Doctypes)) {
+		return tenancy.Conflictf("%s has lost databases to a deletion that was given up, and stays blocked: restore them, or destroy it", inst.Domain())
+	}
+	return nil
+}
+
+// errDeletingNames: a destroy gives up the names that its instance has at the flag, so
+// that it gets no others after that.
+func errDeletingNames(inst *tenancy.Instance) error {
+	return tenancy.Conflictf("%s is being deleted, and gets no other names", inst.Domain())
 }
 
 // settings are what belongs to the settings document, by its fields.
@@ -210,7 +243,12 @@ func (s *Service) rename(ctx context.Context, h *held, change Change) (before, c
 		h.step("claims")
 	}
 	err = h.fenced(ctx, func(ctx context.Context) (err error) {
-		before, changed, err = s.change(ctx, op.Instance, change.applyChecked)
+		before, changed, err = s.change(ctx, op.Instance, func(inst *tenancy.Instance) error {
+			if inst.State() == tenancy.Deleting {
+				return errDeletingNames(inst)
+			}
+			return change.applyChecked(inst)
+		})
 		return err
 	})
 	if err != nil {

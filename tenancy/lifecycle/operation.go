@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -51,6 +52,8 @@ type Operation struct {
 	Apps       []string `json:"apps,omitempty"`       // that an add is to install
 	SendLink   bool     `json:"send_link,omitempty"`  // an add is to send the owner's link
 	Quarantine string   `json:"quarantine,omitempty"` // until when a destroy keeps the names from others, RFC 3339
+	Freeing    bool     `json:"freeing,omitempty"`    // a destroy that is given up: only the flag is to be taken off
+	Tries      int      `json:"tries,omitempty"`      // of a hook
 	Event      string   `json:"event,omitempty"`      // the kind of event that a hook is told
 	Reason     string   `json:"reason,omitempty"`     // of the block that a hook is told
 	Node       string   `json:"node"`
@@ -262,6 +265,35 @@ func (h *held) note(ctx context.Context) error {
 		return tenancy.Conflictf("another front door has taken over this %s of %s", h.op.Verb, h.op.Domain)
 	}
 	return err
+}
+
+// giveUp notes that a destroy is not to go on.
+func (h *held) giveUp(ctx context.Context) {
+	h.mu.Lock()
+	h.op.Freeing = true
+	h.mu.Unlock()
+	if err := h.note(ctx); err != nil {
+		h.s.warnEnd(h, err)
+	}
+}
+
+// also makes names the operation's that are not yet, in the journal too, and gives
+// the operation as it is then.
+func (h *held) also(ctx context.Context, names []string) (Operation, error) {
+	h.mu.Lock()
+	grown := slices.Clone(h.op.Names)
+	for _, name := range names {
+		if key, ok := tenancy.HostKey(name); ok && !slices.Contains(grown, key) {
+			grown = append(grown, key)
+		}
+	}
+	same := len(grown) == len(h.op.Names)
+	h.op.Names = grown
+	h.mu.Unlock()
+	if same {
+		return h.operation(), nil
+	}
+	return h.operation(), h.note(ctx)
 }
 
 // leave stops working at the operation without ending it: whoever meets it after

@@ -72,6 +72,9 @@ func (r *repair) suspects(ctx context.Context, index int, db *couch.Cluster, all
 	err := r.s.walkOperations(ctx, func(op Operation) error {
 		delete(suspects, strings.TrimSuffix(provision.DatabasePrefix(op.Prefix), "/"))
 		return nil
+	}, func(id string, _ error) error {
+		r.doubtful = append(r.doubtful, "operation "+id)
+		return nil
 	})
 	if err != nil {
 		return err
@@ -99,7 +102,12 @@ func (r *repair) suspects(ctx context.Context, index int, db *couch.Cluster, all
 		}
 		var mend func(context.Context) error
 		if r.o.DropOrphans {
-			mend = func(ctx context.Context) error { return r.s.dropOrphans(ctx, db, found) }
+			mend = func(ctx context.Context) error {
+				if err := r.mayDrop(ctx, index, db); err != nil {
+					return err
+				}
+				return r.s.dropOrphans(ctx, db, found)
+			}
 		}
 		if err := r.found(ctx, f, mend); err != nil {
 			return err
@@ -108,12 +116,32 @@ func (r *repair) suspects(ctx context.Context, index int, db *couch.Cluster, all
 	return nil
 }
 
+// mayDrop refuses to drop anything where it is not certain what is nobody's.
+func (r *repair) mayDrop(ctx context.Context, index int, db *couch.Cluster) error {
+	if len(r.doubtful) > 0 {
+		return tenancy.Conflictf("%s cannot be read, and may have these databases; put it right first", r.doubtful[0])
+	}
+	if r.report.Instances == 0 {
+		return tenancy.Conflictf("there is no instance at all: this may be the wrong store, or one whose records are lost")
+	}
+	if index == 0 {
+		return nil
+	}
+	switch _, err := db.Info(ctx, provision.InstancesDB); {
+	case errors.Is(err, couch.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	}
+	return tenancy.Conflictf("cluster %d has instances of its own, whose databases these may be", index)
+}
+
 // bornAt is when a database was made: CouchDB tells the seconds since 1970, and old
 // ones, like the embedded store, the microseconds.
 func bornAt(text string) (at time.Time, ok bool) {
 	n, err := strconv.ParseInt(text, 10, 64)
 	switch {
-	case err != nil:
+	case err != nil || n <= 0:
 		return at, false
 	case n > 1e12:
 		return time.UnixMicro(n), true
@@ -132,7 +160,11 @@ func (s *Service) dropOrphans(ctx context.Context, db *couch.Cluster, names []st
 		if err != nil {
 			return err
 		}
-		if at, ok := bornAt(info.Born); ok && s.now().Sub(at) < orphanAge && s.now().After(at) {
+		at, ok := bornAt(info.Born)
+		if !ok {
+			return tenancy.Conflictf("the store does not tell how old %s is, and it may be of an instance that a stack is making; drop it by hand", name)
+		}
+		if s.now().Sub(at) < orphanAge && s.now().After(at) {
 			return tenancy.Conflictf("%s is younger than %s, and may be of an instance that a stack is making", name, orphanAge)
 		}
 	}

@@ -135,12 +135,19 @@ func (s *Service) deliverAll(instance string) {
 // long; the event stays in the journal as failed then.
 func (s *Service) deliver(ctx context.Context, op Operation) {
 	var err error
-	for try := range hookTries {
-		if try > 0 && !s.sleep(ctx, hookPause<<(try-1)) {
-			return
+	for ; op.Tries < hookTries; op.Tries++ {
+		if op.Tries > 0 {
+			length := hookPause << (op.Tries - 1)
+			// It stays this front door's while it waits, and is known to have been tried.
+			if op, err = s.keepEvent(ctx, op, opRunning, nil, length); err != nil {
+				return // it is another front door's, or the store is away: see Tend
+			}
+			if !s.sleep(ctx, length) {
+				return
+			}
 		}
 		if until, e := time.Parse(time.RFC3339Nano, op.Lease); e != nil || until.Sub(s.now()) < hookLease/2 { // it has waited
-			if op, err = s.keepEvent(ctx, op, opRunning, nil); err != nil {
+			if op, err = s.keepEvent(ctx, op, opRunning, nil, 0); err != nil {
 				return // it is another front door's, or the store is away: see Tend
 			}
 		}
@@ -161,12 +168,12 @@ func (s *Service) deliver(ctx context.Context, op Operation) {
 		return
 	}
 	s.log.Error("a hook was not told; repair tries again", zap.String("hook", op.Event), zap.String("domain", op.Domain), zap.Error(err))
-	_, _ = s.keepEvent(end, op, opFailed, err)
+	_, _ = s.keepEvent(end, op, opFailed, err, 0)
 }
 
-// keepEvent writes the event's state, with a fresh lease.
-func (s *Service) keepEvent(ctx context.Context, op Operation, state string, cause error) (Operation, error) {
-	op.State, op.Node, op.Lease = state, s.node, s.now().Add(hookLease).UTC().Format(time.RFC3339Nano)
+// keepEvent writes the event's state, with a fresh lease, which a pause prolongs.
+func (s *Service) keepEvent(ctx context.Context, op Operation, state string, cause error, pause time.Duration) (Operation, error) {
+	op.State, op.Node, op.Lease = state, s.node, s.now().Add(pause+hookLease).UTC().Format(time.RFC3339Nano)
 	if cause != nil {
 		op.Error = cause.Error()
 	}

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 
 	"github.com/gatehouse-edge/gatehouse/tenancy"
 	"github.com/gatehouse-edge/gatehouse/tenancy/couch"
@@ -95,6 +96,7 @@ func (s *Service) setPassphrase(ctx context.Context, verb string, inst *tenancy.
 		return nil, err
 	}
 	var before, changed *tenancy.Instance
+	var former json.RawMessage
 	err = h.fenced(ctx, func(ctx context.Context) error {
 		fresh, err := s.byID(ctx, inst.ID())
 		if errors.Is(err, couch.ErrNotFound) {
@@ -106,7 +108,8 @@ func (s *Service) setPassphrase(ctx context.Context, verb string, inst *tenancy.
 		if err != nil {
 			return err
 		}
-		return s.mergeVault(ctx, db, inst.Prefix(), m)
+		former, err = s.mergeVault(ctx, db, inst.Prefix(), m)
+		return err
 	})
 	if err == nil {
 		h.step("settings")
@@ -121,6 +124,10 @@ func (s *Service) setPassphrase(ctx context.Context, verb string, inst *tenancy.
 			})
 			return err
 		})
+		if err != nil {
+			changed, err = s.settlePassphrase(ctx, db, inst, m, former, err)
+			before = inst
+		}
 	}
 	cleanup, cancel := detach(ctx)
 	defer cancel()
@@ -136,23 +143,43 @@ func (s *Service) setPassphrase(ctx context.Context, verb string, inst *tenancy.
 	return changed, nil
 }
 
-// mergeVault writes what of a passphrase belongs to the vault's settings.
-func (s *Service) mergeVault(ctx context.Context, db *couch.Cluster, prefix string, m *passphrase.Material) error {
+// settlePassphrase looks what has become of a record whose writing has failed: it
+// has the new passphrase after all, or the vault gets its former keys back.
+func (s *Service) settlePassphrase(ctx context.Context, db *couch.Cluster, inst *tenancy.Instance, m *passphrase.Material, former json.RawMessage, cause error) (*tenancy.Instance, error) {
+	ctx, cancel := detach(ctx)
+	defer cancel()
+	now, err := s.byID(ctx, inst.ID())
+	switch {
+	case err == nil && string(now.Bytes("passphrase_hash")) == string(m.Hash()):
+		s.dir.Apply(now)
+		return now, nil
+	case err != nil && !errors.Is(err, couch.ErrNotFound), former == nil:
+		return nil, cause
+	}
+	if err := replace(ctx, db, provision.DatabaseName(inst.Prefix(), "io.cozy.settings"), passphrase.SettingsID, former); err != nil {
+		return nil, errors.Join(cause, fmt.Errorf("giving the vault its former keys back: %w", err))
+	}
+	return nil, cause
+}
+
+// mergeVault writes what of a passphrase belongs to the vault's settings, and gives
+// the document that was there before, or nil.
+func (s *Service) mergeVault(ctx context.Context, db *couch.Cluster, prefix string, m *passphrase.Material) (former json.RawMessage, err error) {
 	name := provision.DatabaseName(prefix, "io.cozy.settings")
 	for range conflictRetries {
 		raw, err := db.Get(ctx, name, passphrase.SettingsID)
 		if err != nil && !errors.Is(err, couch.ErrNotFound) {
-			return err
+			return nil, err
 		}
 		doc, err := m.Merge(raw)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if _, err = db.Put(ctx, name, passphrase.SettingsID, doc); !errors.Is(err, couch.ErrConflict) {
-			return err
+			return raw, err
 		}
 	}
-	return tenancy.Conflictf("the vault's settings are being changed by others; %d tries met another change", conflictRetries)
+	return nil, tenancy.Conflictf("the vault's settings are being changed by others; %d tries met another change", conflictRetries)
 }
 
 // ErrBadToken: a register token that is wrong, or has been used.

@@ -3,11 +3,13 @@
 package lifecycle_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/gatehouse-edge/gatehouse/tenancy"
@@ -137,4 +139,65 @@ func TestDeletingIfRev(t *testing.T) {
 			t.Fatalf("with the present one: %v (%v)", changed, err)
 		}
 	}
+}
+
+// TestDestroyMeetsRename: names that an instance gets after its destroy has begun go with
+// it, into quarantine too; after the flag it gets none.
+func TestDestroyMeetsRename(t *testing.T) {
+	t.Parallel()
+	eachLine(t, func(t *testing.T, f *fleet) {
+		d, other := f.door(t), f.door(t)
+		rename := func(door *door) error {
+			_, err := door.Modify(t.Context(), "alice.example.com", lifecycle.Change{Aliases: &[]string{"new.example.com"}})
+			return err
+		}
+		destroy := func(door *door) error {
+			return door.DestroyWith(t.Context(), "alice.example.com", lifecycle.DestroyOptions{Quarantine: ptr(expiry)}, nil)
+		}
+		for _, dies := range []bool{false, true} {
+			inst := d.add(t, "alice.example.com", lifecycle.Change{Aliases: &[]string{"old.example.com"}})
+			var met sync.Once
+			dead := false
+			d.line.fails(func(_ int, r *http.Request) verdict {
+				switch {
+				case dead:
+					return lose
+				case r.Method == http.MethodPut && strings.HasPrefix(r.URL.Path, "/global/instances/"):
+					met.Do(func() {
+						if err := rename(other); err != nil {
+							t.Error(err)
+						}
+					})
+				case dies && r.Method == http.MethodDelete && strings.HasPrefix(r.URL.Path, "/global/instances/"):
+					dead = true // when that is done
+				}
+				return pass
+			})
+			err := destroy(d)
+			if dies {
+				if err == nil || f.records(t)[inst.ID()] != nil {
+					t.Errorf("the destroy did not die after the record: %v", err)
+				}
+				f.clock.advance(2 * expiry) // of the quarantine as well
+				f.repaired(t, other, "")
+			} else if err != nil {
+				t.Error(err)
+			} else if got := f.quarantined(t); !slices.Equal(got, []string{"alice.example.com", "new.example.com", "old.example.com"}) {
+				t.Errorf("in quarantine is %q", got)
+			}
+			f.whole(t)
+			d.line.fails(nil)
+			f.clock.advance(expiry)
+		}
+		d.add(t, "alice.example.com", lifecycle.Change{Aliases: &[]string{"old.example.com"}})
+		d.before(http.MethodPut, "/global/instances/", func() {
+			if err := destroy(other); err != nil {
+				t.Error(err)
+			}
+		})
+		if err := rename(d); !errors.Is(err, tenancy.ErrConflict) && !errors.Is(err, tenancy.ErrNotFound) {
+			t.Errorf("a change of names of what is being destroyed: %v", err)
+		}
+		f.whole(t)
+	})
 }

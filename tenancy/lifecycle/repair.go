@@ -71,7 +71,8 @@ type repair struct {
 
 	mu       sync.Mutex
 	report   Report
-	prefixes map[uint64]bool // hashes of the prefixes of all records
+	prefixes map[uint64]bool // hashes of the prefixes of all records, and of what claims tell of
+	doubtful []string        // what could not be read, and may have any databases
 }
 
 // Repair finds what does not fit and mends what it may; each finding is given to
@@ -168,6 +169,9 @@ func (r *repair) operations(ctx context.Context) error {
 		}
 		return r.found(ctx, Finding{Kind: FoundOperation, Domain: op.Domain, What: what, Action: "finish it, or take it back"},
 			func(ctx context.Context) error { return r.s.resume(ctx, op) })
+	}, func(id string, err error) error {
+		r.doubtful = append(r.doubtful, "operation "+id)
+		return r.found(ctx, Finding{Kind: FoundOperation, What: fmt.Sprintf("operation %s cannot be read: %v", id, err), Action: "look at it in " + provision.OperationsDB}, nil)
 	})
 }
 
@@ -209,6 +213,7 @@ func (r *repair) records(ctx context.Context) error {
 			err = inst.Malformed()
 		}
 		if err != nil {
+			r.doubtful = append(r.doubtful, "document "+row.ID)
 			return r.found(ctx, Finding{Kind: FoundMalformed, What: err.Error(), Action: "look at document " + row.ID + " of " + provision.InstancesDB}, nil)
 		}
 		r.report.Instances++
@@ -271,6 +276,9 @@ func (r *repair) claims(ctx context.Context) error {
 			return nil
 		}
 		r.report.Claims++
+		if d, err := tenancy.ParseDomain(c.Domain); err == nil { // a record that is lost may come back
+			r.prefixes[prefixHash(d.Prefix())] = true
+		}
 		if batch = append(batch, c); len(batch) == repairBatch {
 			return flush()
 		}

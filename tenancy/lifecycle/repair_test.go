@@ -20,8 +20,14 @@ import (
 // everything is what a store holds, by database and id.
 func (f *fleet) everything(t testing.TB) map[string]map[string]json.RawMessage {
 	t.Helper()
+	return f.holding(t, f.databases(t)...)
+}
+
+// holding is what those databases and the shared ones hold.
+func (f *fleet) holding(t testing.TB, databases ...string) map[string]map[string]json.RawMessage {
+	t.Helper()
 	out := map[string]map[string]json.RawMessage{}
-	for _, db := range append(f.databases(t), provision.InstancesDB, provision.ClaimsDB, provision.OperationsDB, provision.AuditDB) {
+	for _, db := range append(databases, provision.InstancesDB, provision.ClaimsDB, provision.OperationsDB, provision.AuditDB) {
 		if f.docs(t, db) != nil { // a list of a server in memory leaves the slash out
 			out[db] = f.docs(t, db)
 		}

@@ -15,3 +15,13 @@ process.on('exit', () => {
 process.stdin.on('end', () => process.exit());
 process.stdin.on('error', () => process.exit());
 process.stdin.resume();
+
+// Node closes a connection that was idle for 5 s, which meets a request now and then
+// that is on its way. CouchDB keeps them for minutes.
+const http = require('http');
+const createServer = http.createServer;
+http.createServer = (...args) => {
+  const server = createServer(...args);
+  server.keepAliveTimeout = 10 * 60 * 1000;
+  return server;
+};
