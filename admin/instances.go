@@ -93,7 +93,7 @@ func (h *handler) add(app App, w http.ResponseWriter, r *http.Request) error {
 		return p.fail(err)
 	}
 	h.log.Info("instance added", zap.String("domain", inst.Domain()), zap.String("prefix", inst.Prefix()),
-		zap.Strings("failed_apps", inst.Failed))
+		zap.Strings("failed_apps", inst.Failed), zap.Strings("warnings", inst.Warnings))
 	return p.end(http.StatusCreated, addedDocument(inst))
 }
 

@@ -160,6 +160,8 @@ func hooksTold(t *testing.T, w *two) {
 		t.Errorf("what was wrong with hooks: %q", w.hooks.bad)
 	}
 	w.hooks.mu.Unlock()
+	says(t, "the metrics", w.one.api(200, http.MethodGet, "/metrics", nil).body,
+		`gatehouse_hook_deliveries_total{kind="after_add",outcome="delivered"} 1`, `gatehouse_hook_deliveries_total{kind="before_destroy",outcome="refused"} 1`)
 	_, token, _ := strings.Cut(link.Link, "=")
 	keeps(t, "the log", w.one.log.String(), token)
 }

@@ -88,6 +88,7 @@ func TestMany(t *testing.T) {
 	d, elsewhere := newDoor(t, "store embedded ./data"), newDoor(t, "store embedded ./data")
 	startReady(d, elsewhere)
 	d.add("taken.localhost", nil)
+	shown := watching(t, d)
 	d.write("fleet.jsonl", strings.Join(fleetLines(t), "\n")+"\n")
 	done := importKilled(t, d)
 	d.startReady()
@@ -119,9 +120,41 @@ func TestMany(t *testing.T) {
 			t.Errorf("%s answers %d %s", host, a.status, a.body)
 		}
 	}
+	t.Run("watch", func(t *testing.T) {
+		d.in(t).wait("the watch has shown all", func() error {
+			for i := range fleetSize {
+				if name := fmt.Sprintf(`"domain":"m%02d.localhost"`, i); i != 20 && i != 40 && !strings.Contains(shown.String(), name) {
+					return fmt.Errorf("there is no %s in\n%s", name, shown)
+				}
+			}
+			return nil
+		})
+	})
 	t.Run("list", func(t *testing.T) { manyListed(t, d.in(t)) })
 	t.Run("modify", func(t *testing.T) { manyModified(t, d.in(t)) })
 	t.Run("export", func(t *testing.T) { exported(t, d.in(t), elsewhere.in(t)) })
+}
+
+// watching runs the command that shows changes, which comes back to a front door that dies.
+func watching(t *testing.T, d *door) *syncBuffer {
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := d.command(ctx, "instances", "watch", "--json", "--address", fmt.Sprintf("localhost:%d", d.admin))
+	out := new(syncBuffer)
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		_ = cmd.Wait()
+	})
+	d.wait("somebody watches", func() error {
+		if !strings.Contains(d.log.String(), "/tenancy/watch") {
+			return fmt.Errorf("nobody does: %s", out)
+		}
+		return nil
+	})
+	return out
 }
 
 // importKilled begins an import and kills the front door when some are done. It gives how

@@ -82,7 +82,7 @@ func (k killed) each(t *testing.T) {
 					continue
 				}
 				for _, way := range ways {
-					r := &ruin{fleet: f, out: out, n: n, half: half, way: way, seen: len(out.told("")), thorough: !thin && (f.kind == testkit.KindEmbedded || n%6 == 0 && half)}
+					r := &ruin{fleet: f, out: out, n: n, half: half, way: way, seen: len(out.told("")), thorough: !thin && half == (n%2 == 0) && (f.kind == testkit.KindEmbedded || n%6 == 0)}
 					if _, cut = k.once(t, r); cut {
 						faults++
 					}

@@ -135,6 +135,13 @@ func newLine(t testing.TB, address, prefix string, hollow *hollow) *line {
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
 	l.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// All of it, since a proxy that gets its answer before it has read the last byte
+		// breaks off both.
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
 		switch l.decide(r) {
 		case lose:
 			panic(http.ErrAbortHandler)
@@ -145,9 +152,7 @@ func newLine(t testing.TB, address, prefix string, hollow *hollow) *line {
 			}
 			panic(http.ErrAbortHandler)
 		case late:
-			body, _ := io.ReadAll(r.Body)
-			r := r.Clone(context.WithoutCancel(r.Context()))
-			r.Body = io.NopCloser(bytes.NewReader(body))
+			r := r.WithContext(context.WithoutCancel(r.Context()))
 			l.keep(func() { proxy.ServeHTTP(httptest.NewRecorder(), r) })
 			panic(http.ErrAbortHandler)
 		}

@@ -40,7 +40,7 @@ func (d *door) add(t testing.TB, name string, change lifecycle.Change) *tenancy.
 func (f *fleet) docs(t testing.TB, db string) map[string]json.RawMessage {
 	t.Helper()
 	out := map[string]json.RawMessage{}
-	err := f.store.Walk(t.Context(), db, couch.Range{}, func(row couch.Row) error {
+	err := f.where(db).Walk(t.Context(), db, couch.Range{}, func(row couch.Row) error {
 		out[row.ID] = row.Doc
 		return nil
 	})
@@ -51,6 +51,14 @@ func (f *fleet) docs(t testing.TB, db string) map[string]json.RawMessage {
 		t.Fatalf("reading %s: %v", db, err)
 	}
 	return out
+}
+
+// where is the store with a database.
+func (f *fleet) where(db string) *couch.Cluster {
+	if f.hollow != nil && f.hollow.rooms != nil && strings.HasPrefix(db, "cozy") {
+		return f.hollow.rooms.store
+	}
+	return f.store
 }
 
 // decoded are documents as T, without design documents.

@@ -96,7 +96,7 @@ func (s *Service) setPassphrase(ctx context.Context, verb string, inst *tenancy.
 		return nil, err
 	}
 	var before, changed *tenancy.Instance
-	var former json.RawMessage
+	var former vaultBefore
 	err = h.fenced(ctx, func(ctx context.Context) error {
 		fresh, err := s.byID(ctx, inst.ID())
 		if errors.Is(err, couch.ErrNotFound) {
@@ -143,9 +143,17 @@ func (s *Service) setPassphrase(ctx context.Context, verb string, inst *tenancy.
 	return changed, nil
 }
 
+// vaultBefore is the document of a vault's settings before a passphrase was written into
+// it, nil for none, and the revision of the writing.
+type vaultBefore struct {
+	doc json.RawMessage
+	rev string
+}
+
 // settlePassphrase looks what has become of a record whose writing has failed: it
-// has the new passphrase after all, or the vault gets its former keys back.
-func (s *Service) settlePassphrase(ctx context.Context, db *couch.Cluster, inst *tenancy.Instance, m *passphrase.Material, former json.RawMessage, cause error) (*tenancy.Instance, error) {
+// has the new passphrase after all, or the vault gets its former keys back, unless
+// somebody else has written there since, whose passphrase it is then.
+func (s *Service) settlePassphrase(ctx context.Context, db *couch.Cluster, inst *tenancy.Instance, m *passphrase.Material, former vaultBefore, cause error) (*tenancy.Instance, error) {
 	ctx, cancel := detach(ctx)
 	defer cancel()
 	now, err := s.byID(ctx, inst.ID())
@@ -153,33 +161,42 @@ func (s *Service) settlePassphrase(ctx context.Context, db *couch.Cluster, inst 
 	case err == nil && string(now.Bytes("passphrase_hash")) == string(m.Hash()):
 		s.dir.Apply(now)
 		return now, nil
-	case err != nil && !errors.Is(err, couch.ErrNotFound), former == nil:
+	case err != nil && !errors.Is(err, couch.ErrNotFound), former.doc == nil:
 		return nil, cause
 	}
-	if err := replace(ctx, db, provision.DatabaseName(inst.Prefix(), "io.cozy.settings"), passphrase.SettingsID, former); err != nil {
+	fields := map[string]json.RawMessage{}
+	err = json.Unmarshal(former.doc, &fields)
+	if err == nil {
+		fields["_rev"], err = json.Marshal(former.rev)
+	}
+	if err == nil {
+		_, err = db.Put(ctx, provision.DatabaseName(inst.Prefix(), "io.cozy.settings"), passphrase.SettingsID, fields)
+	}
+	if err != nil && !errors.Is(err, couch.ErrConflict) {
 		return nil, errors.Join(cause, fmt.Errorf("giving the vault its former keys back: %w", err))
 	}
 	return nil, cause
 }
 
 // mergeVault writes what of a passphrase belongs to the vault's settings, and gives
-// the document that was there before, or nil.
-func (s *Service) mergeVault(ctx context.Context, db *couch.Cluster, prefix string, m *passphrase.Material) (former json.RawMessage, err error) {
+// what was there before.
+func (s *Service) mergeVault(ctx context.Context, db *couch.Cluster, prefix string, m *passphrase.Material) (vaultBefore, error) {
 	name := provision.DatabaseName(prefix, "io.cozy.settings")
 	for range conflictRetries {
 		raw, err := db.Get(ctx, name, passphrase.SettingsID)
 		if err != nil && !errors.Is(err, couch.ErrNotFound) {
-			return nil, err
+			return vaultBefore{}, err
 		}
 		doc, err := m.Merge(raw)
 		if err != nil {
-			return nil, err
+			return vaultBefore{}, err
 		}
-		if _, err = db.Put(ctx, name, passphrase.SettingsID, doc); !errors.Is(err, couch.ErrConflict) {
-			return raw, err
+		rev, err := db.Put(ctx, name, passphrase.SettingsID, doc)
+		if !errors.Is(err, couch.ErrConflict) {
+			return vaultBefore{doc: raw, rev: rev}, err
 		}
 	}
-	return nil, tenancy.Conflictf("the vault's settings are being changed by others; %d tries met another change", conflictRetries)
+	return vaultBefore{}, tenancy.Conflictf("the vault's settings are being changed by others; %d tries met another change", conflictRetries)
 }
 
 // ErrBadToken: a register token that is wrong, or has been used.

@@ -41,7 +41,7 @@ func anyChange(r *rand.Rand) lifecycle.Change {
 	case 2:
 		c = lifecycle.Change{Deleting: some(r, true, false)}
 	case 3:
-		c.Locale, c.Email = some(r, "!", "de"), some(r, "alice", "a@b.c")
+		c.Locale, c.Email = some(r, "!"), some(r, "alice")
 	}
 	return c
 }
@@ -57,7 +57,7 @@ func TestPreview(t *testing.T) {
 	seed := uint64(20261124)
 	r := rand.New(rand.NewPCG(seed, 0))
 	made, failed, without := 0, 0, 0
-	for round := range 70 {
+	for round := range 50 {
 		change := anyChange(r)
 		what := fmt.Sprintf("seed %d, round %d", seed, round)
 		before, entries := look(), f.audit(t)
@@ -95,7 +95,7 @@ func TestPreview(t *testing.T) {
 		f.clock.advance(1)
 	}
 	t.Logf("%d changes, %d refused, %d without a difference", made, failed, without)
-	if made < 40 || failed < 5 || without < 3 {
+	if made < 30 || failed < 4 || without < 3 {
 		t.Error("that is too one-sided")
 	}
 	f.named(t, "alice.example.com")

@@ -4,6 +4,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"testing"
@@ -66,6 +67,7 @@ func TestTwoFrontDoors(t *testing.T) {
 	t.Run("hooks", func(t *testing.T) { hooksTold(t, w.in(t)) })
 	t.Run("quarantine", func(t *testing.T) { quarantined(t, w.in(t)) })
 	t.Run("watch", func(t *testing.T) { watched(t, w.in(t)) })
+	t.Run("a stack's instance", func(t *testing.T) { stackMakes(t, w.in(t)) })
 	t.Run("roles", func(t *testing.T) { listenerRoles(t, w.in(t)) })
 	t.Run("a stack's command line", func(t *testing.T) { listenerStack(t, w.in(t)) })
 	t.Run("lockout", func(t *testing.T) { listenerLockout(t, w.in(t)) })
@@ -132,4 +134,29 @@ func (w *two) tended(t *testing.T, begun time.Time) {
 	}
 	w.other.add("half.localhost", nil)
 	w.other.add("gone.localhost", nil)
+}
+
+// stackMakes writes an instance as a stack does, which knows no claims: the front doors
+// serve it, claim its names, and destroy it.
+func stackMakes(t *testing.T, w *two) {
+	record, err := json.Marshal(params{"domain": "stack.localhost", "prefix": tenancyPrefix(t, "stack.localhost"), "domain_aliases": []string{"st.localhost"}, "locale": "en", "indexes_version": 38})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.server.change(http.MethodPut, "global/instances", "0123456789abcdef0123456789abcdef", string(record))
+	for _, d := range []*door{w.one, w.other} {
+		d.answers("stack.localhost", 200)
+		d.answers("drive.st.localhost", 200)
+	}
+	for _, name := range []string{"stack.localhost", "st.localhost"} {
+		w.one.wait(name+" is claimed", func() error {
+			if claim := w.server.doc("gatehouse/claims", name); claim["instance"] != "0123456789abcdef0123456789abcdef" {
+				return fmt.Errorf("the claim is %v", claim)
+			}
+			return nil
+		})
+	}
+	w.other.api(http.StatusConflict, http.MethodPost, "/instances", params{"Domain": "st.localhost"})
+	w.other.api(http.StatusNoContent, http.MethodDelete, "/instances/stack.localhost", nil)
+	w.one.answers("stack.localhost", 404)
 }
