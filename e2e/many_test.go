@@ -100,7 +100,7 @@ func TestMany(t *testing.T) {
 	if code != 1 || len(d.report())+done < fleetSize-4 || len(d.report())+done > fleetSize || bad[21] != 422 || bad[41] != 400 || bad[fleetSize] != 409 || len(bad) > 7 {
 		t.Errorf("going on exits with %d, after %d that were done:\n%s%s%v", code, done, out, stderr, bad)
 	}
-	says(t, "going on", stderr, "Going on: ", fmt.Sprintf("line 21: no host!: "), "line 41: m40.localhost: ", "the same command tries them again")
+	says(t, "going on", stderr, "Going on: ", "line 21: no host!: ", "line 41: m40.localhost: ", "the same command tries them again")
 	d.wait("the leases are over", func() error {
 		if all, left := d.listOf("/tenancy/operations?All=true"), d.listOf("/tenancy/operations"); len(left) < len(all) {
 			return fmt.Errorf("%d of %d", len(left), len(all))
