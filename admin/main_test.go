@@ -11,7 +11,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -46,32 +45,6 @@ func (a *app) Node() string                    { return "node" }
 func (a *app) AuthRequired() bool              { return a.hash != "" }
 func (a *app) AdminPassphraseHash() string     { return a.hash }
 func (a *app) Hold() func()                    { return func() {} }
-
-// local is the directory as the lifecycle sees it.
-type local struct{ *directory.Directory }
-
-func (l local) Apply(inst *tenancy.Instance) { l.Directory.Apply(inst) }
-func (l local) Remove(id, rev string)        { l.Directory.Remove(id, rev) }
-
-func (l local) Quarantine(string, time.Time) {}
-
-func (l local) Loaded() bool { return l.Directory.Status().Ready }
-
-func (l local) Find(key string) (string, bool) {
-	m, ok := l.Resolve(key, directory.Off)
-	if !ok {
-		return "", false
-	}
-	return m.Entry.ID, true
-}
-
-func (l local) Ambiguous(d tenancy.Domain) (string, bool) {
-	a, yes := l.Directory.Ambiguous(d.Key(), directory.Nested)
-	if !yes {
-		return "", false
-	}
-	return a.Entry.Domain, true
-}
 
 // api is a running API. What it is asked bears the header auth, if that is set.
 type api struct {
@@ -121,7 +94,7 @@ func newApp(t *testing.T, cluster *couch.Cluster) *app {
 	<-dir.Ready()
 	a := &app{
 		cluster: cluster, dir: dir, tokens: access.New(access.Options{Cluster: cluster}),
-		cycle: lifecycle.New(lifecycle.Options{Clusters: clusters, Directory: local{dir}, Node: "node"}),
+		cycle: lifecycle.New(lifecycle.Options{Clusters: clusters, Directory: directory.Local{Directory: dir, Mode: func() directory.Mode { return directory.Nested }}, Node: "node"}),
 	}
 	t.Cleanup(func() { _ = a.tokens.Wait(context.Background()) })
 	return a

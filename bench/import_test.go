@@ -17,7 +17,6 @@ import (
 
 	"github.com/gatehouse-edge/gatehouse/admin"
 	"github.com/gatehouse-edge/gatehouse/internal/testkit"
-	"github.com/gatehouse-edge/gatehouse/tenancy"
 	"github.com/gatehouse-edge/gatehouse/tenancy/directory"
 	"github.com/gatehouse-edge/gatehouse/tenancy/lifecycle"
 )
@@ -101,7 +100,7 @@ func newApp(b *testing.B, store testkit.NamedStore) func() admin.App {
 	}
 	a := &app{}
 	a.dir = directory.New(directory.Options{Cluster: store.Cluster, Ensure: func(ctx context.Context) error { return a.service.Ensure(ctx) }})
-	a.service = lifecycle.New(lifecycle.Options{Clusters: clusters, Directory: local{a.dir}, Node: "bench"})
+	a.service = lifecycle.New(lifecycle.Options{Clusters: clusters, Directory: directory.Local{Directory: a.dir, Mode: a.Mode}, Node: "bench"})
 	a.dir.Start()
 	b.Cleanup(func() { _ = a.dir.Stop(context.Background()) })
 	<-a.dir.Ready()
@@ -116,25 +115,3 @@ func (a *app) Node() string                    { return "bench" }
 func (a *app) AuthRequired() bool              { return false }
 func (a *app) AdminPassphraseHash() string     { return "" }
 func (a *app) Hold() (release func())          { return func() {} }
-
-// local is the app's directory, as lifecycle sees it.
-type local struct{ *directory.Directory }
-
-func (l local) Apply(inst *tenancy.Instance) { l.Directory.Apply(inst) }
-func (l local) Remove(id, rev string)        { l.Directory.Remove(id, rev) }
-
-func (l local) Find(key string) (string, bool) {
-	m, ok := l.Resolve(key, directory.Off)
-	if !ok {
-		return "", false
-	}
-	return m.Entry.ID, true
-}
-
-func (l local) Ambiguous(d tenancy.Domain) (string, bool) {
-	a, ok := l.Directory.Ambiguous(d.Key(), directory.Nested)
-	if !ok {
-		return "", false
-	}
-	return a.Entry.Domain, true
-}

@@ -14,18 +14,6 @@ import (
 	"github.com/gatehouse-edge/gatehouse/tenancy/lifecycle"
 )
 
-// nowhere is a directory that knows nothing, so that the store alone is measured.
-type nowhere struct{}
-
-func (nowhere) Len() int                                { return 0 }
-func (nowhere) WithPrefix(string) []string              { return nil }
-func (nowhere) Loaded() bool                            { return true }
-func (nowhere) Quarantine(string, time.Time)            {}
-func (nowhere) Apply(*tenancy.Instance)                 {}
-func (nowhere) Remove(string, string)                   {}
-func (nowhere) Find(string) (string, bool)              { return "", false }
-func (nowhere) Ambiguous(tenancy.Domain) (string, bool) { return "", false }
-
 // BenchmarkLifecycle adds and destroys one instance an iteration. It counts the
 // requests of each: requests/add and requests/destroy.
 func BenchmarkLifecycle(b *testing.B) {
@@ -56,7 +44,8 @@ func measure(b *testing.B, store testkit.NamedStore) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s := lifecycle.New(lifecycle.Options{Clusters: clusters, Directory: nowhere{}, Node: "bench"})
+	dir := directory.Local{Directory: directory.New(directory.Options{}), Mode: func() directory.Mode { return directory.Nested }}
+	s := lifecycle.New(lifecycle.Options{Clusters: clusters, Directory: dir, Node: "bench"})
 	ctx := context.Background()
 	if err := s.Ensure(ctx); err != nil {
 		b.Fatal(err)
@@ -89,8 +78,6 @@ func measure(b *testing.B, store testkit.NamedStore) {
 	b.ReportMetric(added.Seconds()*1000/count, "ms/add")
 	b.ReportMetric(destroyed.Seconds()*1000/count, "ms/destroy")
 }
-
-var _ lifecycle.Directory = nowhere{}
 
 // BenchmarkDecide is the whole look-up of a request, with 100,000 instances.
 func BenchmarkDecide(b *testing.B) {

@@ -28,14 +28,13 @@ const (
 
 // adoption claims the names of records that others have made.
 type adoption struct {
-	lifecycle *lifecycle.Service
-	log       *zap.Logger
-	queue     chan string // documents' ids
-	ours      sync.Map    // ids that this node is applying to its directory just now
+	log   *zap.Logger
+	queue chan string // documents' ids
+	ours  sync.Map    // ids that this node is applying to its directory just now
 }
 
-func newAdoption(s *lifecycle.Service, log *zap.Logger) *adoption {
-	return &adoption{lifecycle: s, log: log, queue: make(chan string, adoptionQueue)}
+func newAdoption(log *zap.Logger) *adoption {
+	return &adoption{log: log, queue: make(chan string, adoptionQueue)}
 }
 
 // own says that a record is this node's, which has claimed its names, until done
@@ -61,7 +60,7 @@ func (a *adoption) see(old, new *directory.Entry) {
 }
 
 // run claims until ctx ends.
-func (a *adoption) run(ctx context.Context) {
+func (a *adoption) run(ctx context.Context, s *lifecycle.Service) {
 	for {
 		select {
 		case id := <-a.queue:
@@ -70,9 +69,9 @@ func (a *adoption) run(ctx context.Context) {
 			case <-ctx.Done():
 				return
 			}
-			a.adopt(ctx, id)
+			a.adopt(ctx, s, id)
 			for range len(a.queue) { // those that came meanwhile have waited as well
-				a.adopt(ctx, <-a.queue)
+				a.adopt(ctx, s, <-a.queue)
 			}
 		case <-ctx.Done():
 			return
@@ -80,10 +79,10 @@ func (a *adoption) run(ctx context.Context) {
 	}
 }
 
-func (a *adoption) adopt(ctx context.Context, id string) {
+func (a *adoption) adopt(ctx context.Context, s *lifecycle.Service, id string) {
 	ctx, cancel := context.WithTimeout(ctx, adoptionTime)
 	defer cancel()
-	if err := a.lifecycle.AdoptOne(ctx, id); err != nil && ctx.Err() == nil {
+	if err := s.AdoptOne(ctx, id); err != nil && ctx.Err() == nil {
 		a.log.Warn("claiming the names of a record that was made elsewhere", zap.String("document", id), zap.Error(err))
 	}
 }

@@ -113,13 +113,14 @@ func newRuntime(a *App, key string) (*runtime, error) {
 	})
 	rt.life, rt.end = context.WithCancel(context.Background())
 	rt.access = access.New(access.Options{Cluster: main, Logger: a.logger})
-	rt.lifecycle = lifecycle.New(lifecycle.Options{
-		Clusters: rt.clusters, Directory: localDirectory{rt}, Node: rt.node, Logger: a.logger, Load: rt.dir.Load,
-	})
 	if a.Store.Driver == DriverCouchDB {
-		rt.adoption = newAdoption(rt.lifecycle, a.logger)
+		rt.adoption = newAdoption(a.logger)
 		rt.dir.Subscribe(rt.adoption.see)
 	}
+	local := directory.Local{Directory: rt.dir, Mode: func() directory.Mode { return directory.Mode(rt.mode.Load()) }}
+	rt.lifecycle = lifecycle.New(lifecycle.Options{
+		Clusters: rt.clusters, Directory: localDirectory{local, rt.adoption}, Node: rt.node, Logger: a.logger, Load: rt.dir.Load,
+	})
 	return rt, nil
 }
 
@@ -199,7 +200,7 @@ func (rt *runtime) begin() {
 	rt.dir.Start()
 	rt.tending.Go(func() { rt.lifecycle.Tend(rt.life) })
 	if rt.adoption != nil {
-		rt.tending.Go(func() { rt.adoption.run(rt.life) })
+		rt.tending.Go(func() { rt.adoption.run(rt.life, rt.lifecycle) })
 	}
 }
 

@@ -84,14 +84,10 @@ func entryOf(op Operation) (Entry, bool) {
 }
 
 func (s *Service) putEntry(ctx context.Context, entry Entry) error {
-	_, err := s.global.Put(ctx, provision.AuditDB, entry.ID, entry)
-	if errors.Is(err, couch.ErrNotFound) { // no such database: somebody dropped it
-		s.Forget()
-		if err := s.Ensure(ctx); err != nil {
-			return err
-		}
-		_, err = s.global.Put(ctx, provision.AuditDB, entry.ID, entry)
-	}
+	err := s.retried(ctx, func() error {
+		_, err := s.global.Put(ctx, provision.AuditDB, entry.ID, entry)
+		return err
+	})
 	if errors.Is(err, couch.ErrConflict) { // it is there
 		return nil
 	}

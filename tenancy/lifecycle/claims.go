@@ -80,23 +80,32 @@ func (s *Service) clearAll(ctx context.Context, keys []string, op Operation) (ag
 	return again, nil
 }
 
-// writeClaims writes the claims in one request and tells which were refused.
+// claimOf is the claim of an operation on a name.
+func (s *Service) claimOf(op Operation, key string) Claim {
+	return Claim{ID: key, Instance: op.Instance, Operation: op.ID, Domain: op.Domain, Node: s.node, At: s.stamp()}
+}
+
+// writeClaims writes the claims of an operation, and tells which were refused.
 func (s *Service) writeClaims(ctx context.Context, op Operation, keys []string) (refused []string, err error) {
-	docs := make([]any, len(keys))
+	claims := make([]Claim, len(keys))
 	for i, key := range keys {
-		docs[i] = Claim{
-			ID: key, Instance: op.Instance, Operation: op.ID, Domain: op.Domain,
-			Node: s.node, At: s.stamp(),
-		}
+		claims[i] = s.claimOf(op, key)
 	}
-	results, err := s.global.Bulk(ctx, provision.ClaimsDB, docs)
-	if errors.Is(err, couch.ErrNotFound) { // no such database: somebody dropped it
-		s.Forget()
-		if err := s.Ensure(ctx); err != nil {
-			return nil, err
-		}
+	return s.putClaims(ctx, claims)
+}
+
+// putClaims writes claims in one request and tells the names of those that were
+// refused, since there is one already.
+func (s *Service) putClaims(ctx context.Context, claims []Claim) (refused []string, err error) {
+	docs := make([]any, len(claims))
+	for i, c := range claims {
+		docs[i] = c
+	}
+	var results []couch.Result
+	err = s.retried(ctx, func() (err error) {
 		results, err = s.global.Bulk(ctx, provision.ClaimsDB, docs)
-	}
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +113,7 @@ func (s *Service) writeClaims(ctx context.Context, op Operation, keys []string) 
 		switch {
 		case r.Err == nil:
 		case errors.Is(r.Err, couch.ErrConflict):
-			refused = append(refused, keys[i])
+			refused = append(refused, claims[i].ID)
 		default:
 			return nil, r.Err
 		}

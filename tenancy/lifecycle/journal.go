@@ -97,6 +97,7 @@ func (s *Service) resume(ctx context.Context, op Operation) error {
 
 // redeliver tells a hook that has failed, or whose front door has died, once more.
 func (s *Service) redeliver(ctx context.Context, op Operation) error {
+	op.Tries = 0 // who is killed in this leaves it to be tried as a new one
 	op, err := s.keepEvent(ctx, op, opRunning, nil, 0)
 	if err != nil {
 		return err
@@ -166,106 +167,4 @@ func (s *Service) takeEvent(ctx context.Context, op Operation) {
 	if op, err := s.keepEvent(ctx, op, opRunning, nil, 0); err == nil {
 		s.enqueue(op)
 	}
-}
-
-// AdoptReport is the sum of an Adopt.
-type AdoptReport struct {
-	Instances int `json:"instances"`
-	Claimed   int `json:"claimed"` // names that had no claim
-	Refused   int `json:"refused"` // names that belong to another instance, or are unreadable
-}
-
-// Adopt makes the claims of all records that have none: those of a stack's fleet.
-// What is in the way of one is given to fn.
-func (s *Service) Adopt(ctx context.Context, fn func(Finding) error, progress Progress) (AdoptReport, error) {
-	if progress == nil {
-		progress = func(string, int, int) {}
-	}
-	var report AdoptReport
-	r := &repair{s: s, prefixes: map[uint64]bool{}, progress: progress, fn: func(f Finding) error {
-		if f.Mended {
-			report.Claimed++
-			return nil
-		}
-		report.Refused++
-		return fn(f)
-	}}
-	if err := s.Ensure(ctx); err != nil {
-		return report, err
-	}
-	var batch []*tenancy.Instance
-	flush := func() error {
-		if len(batch) == 0 {
-			return nil
-		}
-		err := r.names(ctx, batch)
-		report.Instances += len(batch)
-		progress("instances", report.Instances, 0)
-		batch = batch[:0]
-		return err
-	}
-	err := s.global.Walk(ctx, provision.InstancesDB, couch.Range{}, func(row couch.Row) error {
-		if isDesign(row.ID) {
-			return nil
-		}
-		inst, err := tenancy.ParseInstance(row.Doc)
-		if err == nil {
-			err = inst.Malformed()
-		}
-		if err != nil {
-			return r.found(ctx, Finding{Kind: FoundMalformed, What: err.Error(), Action: "look at document " + row.ID + " of " + provision.InstancesDB}, nil)
-		}
-		if batch = append(batch, inst); len(batch) == repairBatch {
-			return flush()
-		}
-		return nil
-	})
-	if err == nil {
-		err = flush()
-	}
-	return report, err
-}
-
-// AdoptOne makes the claims that the record with this document id has not got; a
-// front door calls it for each record that it sees and did not make. A name that
-// another instance has is left alone.
-func (s *Service) AdoptOne(ctx context.Context, id string) error {
-	inst, err := s.byID(ctx, id)
-	if errors.Is(err, couch.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if inst.Malformed() != nil || inst.State() == tenancy.Deleting {
-		return nil
-	}
-	var names []string
-	for _, name := range inst.Names() {
-		if key, ok := tenancy.HostKey(name); ok {
-			names = append(names, key)
-		}
-	}
-	claims, err := s.claims(ctx, names)
-	if errors.Is(err, couch.ErrNotFound) {
-		s.Forget()
-		if err := s.Ensure(ctx); err != nil {
-			return err
-		}
-		claims, err = nil, nil
-	}
-	if err != nil {
-		return err
-	}
-	var missing []string
-	for _, key := range names {
-		if _, ok := claims[key]; !ok {
-			missing = append(missing, key)
-		}
-	}
-	if len(missing) == 0 {
-		return nil
-	}
-	_, err = s.writeClaims(ctx, Operation{ID: "adopt-" + inst.ID(), Instance: inst.ID(), Domain: inst.Domain()}, missing)
-	return err
 }

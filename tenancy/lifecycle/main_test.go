@@ -177,17 +177,19 @@ type directory struct {
 	quarantined map[string]time.Time
 }
 
-func (d *directory) Apply(inst *tenancy.Instance) {
+func (d *directory) Apply(inst *tenancy.Instance) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.known[inst.ID()] = inst.Clone()
+	return true
 }
 
-func (d *directory) Remove(id, _ string) {
+func (d *directory) Remove(id, _ string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.known, id)
 	d.removed = append(d.removed, id)
+	return true
 }
 
 func (d *directory) Find(key string) (string, bool) {

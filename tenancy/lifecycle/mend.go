@@ -29,14 +29,8 @@ func docs(raw []json.RawMessage) []any {
 // names finds hosts that have two records, and names without a claim.
 func (r *repair) names(ctx context.Context, batch []*tenancy.Instance) error {
 	var keys, spelled []string
-	owners := map[string]*tenancy.Instance{}
 	for _, inst := range batch {
-		for _, name := range inst.Names() {
-			if key, ok := tenancy.HostKey(name); ok {
-				keys, spelled = append(keys, key), append(spelled, name)
-				owners[key] = inst
-			}
-		}
+		keys, spelled = append(keys, keysOf(inst)...), append(spelled, inst.Names()...)
 	}
 	others, err := r.s.byNames(ctx, spelled)
 	if err != nil {
@@ -48,35 +42,61 @@ func (r *repair) names(ctx context.Context, batch []*tenancy.Instance) error {
 	}
 	holders := map[string][]*tenancy.Instance{}
 	for _, inst := range others {
-		for _, name := range inst.Names() {
-			if key, ok := tenancy.HostKey(name); ok {
-				holders[key] = append(holders[key], inst)
+		for _, key := range keysOf(inst) {
+			holders[key] = append(holders[key], inst)
+		}
+	}
+	type unclaimed struct {
+		inst *tenancy.Instance
+		key  string
+	}
+	var found []unclaimed
+	var free []Claim // that nobody has, not even a dead front door
+	for _, inst := range batch {
+		for _, key := range keysOf(inst) {
+			if twice, err := r.twice(ctx, key, inst, holders[key]); err != nil {
+				return err
+			} else if twice || inst.State() == tenancy.Deleting {
+				continue
+			}
+			c, ok := claims[key]
+			if ok && c.Instance == inst.ID() {
+				continue
+			}
+			found = append(found, unclaimed{inst, key})
+			if !ok {
+				free = append(free, r.s.claimOf(adoptionOf(inst), key))
 			}
 		}
 	}
-	for _, inst := range batch {
-		for _, name := range inst.Names() {
-			key, ok := tenancy.HostKey(name)
-			if !ok {
-				continue
-			}
-			if twice, err := r.twice(ctx, key, inst, holders[key]); err != nil || twice {
-				if err != nil {
-					return err
+	claimed := map[string]bool{}
+	if len(free) > 0 && !r.o.DryRun { // all in one request
+		refused, err := r.s.putClaims(ctx, free)
+		if err != nil {
+			return err
+		}
+		for _, c := range free {
+			claimed[c.ID] = !slices.Contains(refused, c.ID)
+		}
+	}
+	for _, u := range found {
+		err := r.found(ctx, Finding{Kind: FoundNoClaim, Domain: u.inst.Domain(), What: fmt.Sprintf("%s of %s is not claimed for it", u.key, u.inst.Domain()), Action: "claim it"},
+			func(ctx context.Context) error {
+				if claimed[u.key] {
+					return nil
 				}
-				continue
-			}
-			if c, ok := claims[key]; ok && c.Instance == inst.ID() || inst.State() == tenancy.Deleting {
-				continue
-			}
-			err := r.found(ctx, Finding{Kind: FoundNoClaim, Domain: inst.Domain(), What: fmt.Sprintf("%s of %s is not claimed for it", key, inst.Domain()), Action: "claim it"},
-				func(ctx context.Context) error { return r.s.adopt(ctx, inst, key) })
-			if err != nil {
-				return err
-			}
+				return r.s.adopt(ctx, u.inst, u.key)
+			})
+		if err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// adoptionOf stands for an operation in the claims of a record that was made elsewhere.
+func adoptionOf(inst *tenancy.Instance) Operation {
+	return Operation{ID: "adopt-" + inst.ID(), Instance: inst.ID(), Domain: inst.Domain()}
 }
 
 // twice reports a name that another of its holders has as well, once for the two.
@@ -100,11 +120,11 @@ func (r *repair) twice(ctx context.Context, key string, inst *tenancy.Instance, 
 // adopt makes the claim on a name of a record, in place of one that a dead front
 // door left.
 func (s *Service) adopt(ctx context.Context, inst *tenancy.Instance, key string) error {
-	op := Operation{ID: "adopt-" + inst.ID(), Instance: inst.ID(), Domain: inst.Domain(), Names: []string{key}}
+	op := adoptionOf(inst)
 	if _, err := s.clearStale(ctx, key, op); err != nil {
 		return err
 	}
-	refused, err := s.writeClaims(ctx, op, op.Names)
+	refused, err := s.writeClaims(ctx, op, []string{key})
 	if err != nil || len(refused) == 0 {
 		return err
 	}

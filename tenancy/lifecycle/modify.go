@@ -256,8 +256,8 @@ func (s *Service) rename(ctx context.Context, h *held, change Change) (before, c
 	}
 	h.step("record")
 	var gone []string
-	for _, name := range before.Names() {
-		if key, ok := tenancy.HostKey(name); ok && !owns(changed, key) {
+	for _, key := range keysOf(before) {
+		if !owns(changed, key) {
 			gone = append(gone, key)
 		}
 	}

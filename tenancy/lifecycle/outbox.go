@@ -134,7 +134,7 @@ func (s *Service) deliverAll(instance string) {
 // deliver tries until the receiver has the event, has said no, or was away for
 // long; the event stays in the journal as failed then.
 func (s *Service) deliver(ctx context.Context, op Operation) {
-	var err error
+	err := errors.New("it was tried too often") // never seen: who takes it up has tries left
 	for ; op.Tries < hookTries; op.Tries++ {
 		if op.Tries > 0 {
 			length := hookPause << (op.Tries - 1)

@@ -114,10 +114,8 @@ func (r *repair) narrow(ctx context.Context) error {
 		return err
 	}
 	r.only[inst.ID()] = true
-	for _, name := range inst.Names() {
-		if key, ok := tenancy.HostKey(name); ok {
-			r.only[key] = true
-		}
+	for _, key := range keysOf(inst) {
+		r.only[key] = true
 	}
 	return nil
 }
@@ -186,10 +184,9 @@ func (r *repair) records(ctx context.Context) error {
 			return err
 		}
 	}
-	batch := make([]*tenancy.Instance, 0, repairBatch)
-	flush := func() error {
-		if len(batch) == 0 {
-			return nil
+	return r.batches(ctx, func(batch []*tenancy.Instance) error {
+		for _, inst := range batch {
+			r.prefixes[prefixHash(provision.DatabasePrefix(inst.Prefix()))] = true
 		}
 		if err := r.names(ctx, batch); err != nil {
 			return err
@@ -199,7 +196,20 @@ func (r *repair) records(ctx context.Context) error {
 		for _, inst := range batch {
 			group.Go(func() error { return r.databases(ctx, inst) })
 		}
-		err := group.Wait()
+		return group.Wait()
+	})
+}
+
+// batches gives the records that can be read to fn, some together, and reports the
+// others.
+func (r *repair) batches(ctx context.Context, fn func([]*tenancy.Instance) error) error {
+	var batch []*tenancy.Instance
+	flush := func() error {
+		if len(batch) == 0 {
+			return nil
+		}
+		err := fn(batch)
+		r.report.Instances += len(batch)
 		r.progress("instances", r.report.Instances, 0)
 		batch = batch[:0]
 		return err
@@ -216,8 +226,6 @@ func (r *repair) records(ctx context.Context) error {
 			r.doubtful = append(r.doubtful, "document "+row.ID)
 			return r.found(ctx, Finding{Kind: FoundMalformed, What: err.Error(), Action: "look at document " + row.ID + " of " + provision.InstancesDB}, nil)
 		}
-		r.report.Instances++
-		r.prefixes[prefixHash(provision.DatabasePrefix(inst.Prefix()))] = true
 		if batch = append(batch, inst); len(batch) == repairBatch {
 			return flush()
 		}

@@ -25,8 +25,8 @@ import (
 // Directory is what a change tells the node's own directory, so that whoever
 // made it reads it at once, and what it asks of it.
 type Directory interface {
-	Apply(inst *tenancy.Instance)
-	Remove(id, rev string)
+	Apply(inst *tenancy.Instance) (changed bool)
+	Remove(id, rev string) (changed bool)
 	// Find is the document id of the instance with this domain or alias, by normal form.
 	Find(key string) (id string, ok bool)
 	// Len is how many instances are known, and Loaded whether those are all.
@@ -241,14 +241,11 @@ func (s *Service) byNames(ctx context.Context, names []string) ([]*tenancy.Insta
 	}
 	slices.Sort(keys)
 	keys = slices.Compact(keys)
-	rows, err := s.global.View(ctx, provision.InstancesDB, provision.DomainView, provision.DomainView, keys)
-	if errors.Is(err, couch.ErrNotFound) { // no database, or no view, yet
-		s.Forget()
-		if err := s.Ensure(ctx); err != nil {
-			return nil, err
-		}
+	var rows []couch.Row
+	err := s.retried(ctx, func() (err error) { // there may be no view yet
 		rows, err = s.global.View(ctx, provision.InstancesDB, provision.DomainView, provision.DomainView, keys)
-	}
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -278,14 +275,33 @@ func (s *Service) of(inst *tenancy.Instance) (*couch.Cluster, error) {
 	return s.clusters.Of(inst.Cluster())
 }
 
-// owns tells whether key is the normal form of one of the instance's names.
-func owns(inst *tenancy.Instance, key string) bool {
-	for _, name := range inst.Names() {
-		if k, ok := tenancy.HostKey(name); ok && k == key {
-			return true
+// keysOf are the normal forms of an instance's names, each once.
+func keysOf(inst *tenancy.Instance) []string {
+	names := inst.Names()
+	out := make([]string, 0, len(names))
+	for _, name := range names {
+		if key, ok := tenancy.HostKey(name); ok && !slices.Contains(out, key) {
+			out = append(out, key)
 		}
 	}
-	return false
+	return out
+}
+
+// owns tells whether key is the normal form of one of the instance's names.
+func owns(inst *tenancy.Instance, key string) bool { return slices.Contains(keysOf(inst), key) }
+
+// retried does what needs the shared databases, and once more with those made that
+// somebody has dropped.
+func (s *Service) retried(ctx context.Context, do func() error) error {
+	err := do()
+	if !errors.Is(err, couch.ErrNotFound) {
+		return err
+	}
+	s.Forget()
+	if err := s.Ensure(ctx); err != nil {
+		return err
+	}
+	return do()
 }
 
 // save writes an instance's document and tells this node's directory.
