@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gatehouse-edge/gatehouse/tenancy"
@@ -34,7 +35,9 @@ type Added struct {
 // Add makes an instance: its names are claimed, its databases made and filled,
 // and its document written last, so that nobody is led to half an instance; then
 // its apps are installed, of which one that fails does not fail the instance.
-// Killed at any moment, a second Add of the same domain, or Repair, clears up.
+// Killed at any moment, a second Add of the same domain, a round of tending, or Repair
+// clears up: an instance that has its record gets what is missing, and any other is
+// taken back, and made anew by the second Add.
 //
 // A domain or alias that is taken is a tenancy.ErrExists, or a
 // tenancy.ErrConflict where it would be ambiguous with another instance.
@@ -75,6 +78,9 @@ func (s *Service) Add(ctx context.Context, domain tenancy.Domain, change Change,
 	op.ID = opID(op.Verb, op.Instance)
 	progress("checking", 0, 0)
 	if err := s.checkNames(ctx, names); err != nil {
+		if errors.Is(err, tenancy.ErrExists) {
+			s.finishBefore(ctx, domain)
+		}
 		return nil, err
 	}
 	if err := s.checkOrphans(ctx, db, op); err != nil {
@@ -98,6 +104,18 @@ func (s *Service) Add(ctx context.Context, domain tenancy.Domain, change Change,
 		return s.abandon(cleanup, h, err)
 	}
 	return s.conclude(ctx, h, inst, progress), nil
+}
+
+// finishBefore goes on with an add that has made the instance of domain and died past
+// its record, for whoever asks for the same once more.
+func (s *Service) finishBefore(ctx context.Context, domain tenancy.Domain) {
+	inst, err := s.Get(ctx, domain.String())
+	if err == nil {
+		err = s.finishDead(ctx, opID("add", inst.ID()))
+	}
+	if err != nil && !errors.Is(err, tenancy.ErrNotFound) && !errors.Is(err, tenancy.ErrConflict) {
+		s.log.Warn("going on with an add that has died", zap.Stringer("domain", domain), zap.Error(err))
+	}
 }
 
 // conclude does what of an add comes after the record, and ends the add. Where the

@@ -87,6 +87,8 @@ func (s *Service) resume(ctx context.Context, op Operation) error {
 		return err
 	case "hook":
 		return s.redeliver(ctx, op)
+	case verbPassphrase:
+		return s.resumePassphrase(ctx, op)
 	case "modify":
 		if err := s.giveBack(ctx, op); err != nil {
 			return err

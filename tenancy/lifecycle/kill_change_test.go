@@ -6,7 +6,6 @@ package lifecycle_test
 import (
 	"encoding/json"
 	"slices"
-	"sync"
 	"testing"
 
 	"github.com/gatehouse-edge/gatehouse/tenancy"
@@ -87,9 +86,8 @@ func (f *fleet) vaultKey(t testing.TB, inst *tenancy.Instance) string {
 	return doc.Key
 }
 
-// TestKilledInSetPassphrase: the vault's key is written before the hash, and the journal
-// may hold neither. So there is one moment after which a death leaves the new key with
-// the old hash; then the same command again makes them fit.
+// TestKilledInSetPassphrase: the hash and the vault's key, which are in two databases,
+// are both the old ones or both the new ones.
 func TestKilledInSetPassphrase(t *testing.T) {
 	t.Parallel()
 	const name = "alice.example.com"
@@ -98,11 +96,9 @@ func TestKilledInSetPassphrase(t *testing.T) {
 		_, err := d.SetPassphrase(t.Context(), name, *p)
 		return err
 	}
-	var mu sync.Mutex
-	between := map[string]int{}
 	killed{
 		costly: true,
-		steps:  8,
+		steps:  12,
 		before: func(t *testing.T, r *ruin) {
 			d := r.out.door(t, r.fleet)
 			d.add(t, name, lifecycle.Change{})
@@ -116,19 +112,6 @@ func TestKilledInSetPassphrase(t *testing.T) {
 		check: func(t *testing.T, r *ruin) {
 			inst := r.named(t, name)[name]
 			key, hash := r.vaultKey(t, inst), inst.Has("passphrase_hash")
-			if key == p.Key && !hash {
-				if r.way == "again" || r.died == nil {
-					t.Error("the vault's key is new, and the hash is not")
-				}
-				mu.Lock()
-				between[r.kind]++
-				mu.Unlock()
-				if err := set(t, r.out.door(t, r.fleet)); err != nil {
-					t.Errorf("setting it again: %v", err)
-				}
-				inst = r.named(t, name)[name]
-				key, hash = r.vaultKey(t, inst), inst.Has("passphrase_hash")
-			}
 			if (key == p.Key) != hash {
 				t.Errorf("the vault's key is %q, and there is a hash: %t", key, hash)
 			}
@@ -143,18 +126,10 @@ func TestKilledInSetPassphrase(t *testing.T) {
 			}
 			r.more = map[string]int{}
 			if key != "" {
-				r.more["io-cozy-settings"] = 1
+				r.more["io-cozy-settings"] = 1 // and nothing is laid out beside it
 			}
 			r.whole(t, name)
 		},
 		after: func(t *testing.T, r *ruin, d *door) { r.gone(t, d) },
 	}.each(t)
-	t.Cleanup(func() {
-		for kind, n := range between {
-			t.Logf("%s: %d deaths left the new key with the old hash", kind, n)
-			if n > 8 { // the key's answer lost, or the read or the write of the record not done, each twice
-				t.Errorf("%s: there was more than one such moment: %d", kind, n)
-			}
-		}
-	})
 }

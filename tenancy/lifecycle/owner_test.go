@@ -128,7 +128,7 @@ func TestSetPassphraseMeets(t *testing.T) {
 }
 
 // TestSetPassphraseStopped: one that was stopped between its two writes, for so long that
-// another has set a passphrase meanwhile, does not give the vault its former keys back.
+// another has set a passphrase meanwhile, leaves the vault that one's keys.
 func TestSetPassphraseStopped(t *testing.T) {
 	t.Parallel()
 	f := embeddedFleet(t)
@@ -137,7 +137,7 @@ func TestSetPassphraseStopped(t *testing.T) {
 	o, d := f.options(t)
 	var once sync.Once
 	o.Now = func() time.Time {
-		if f.vaultKey(t, inst) == cheap("Zmlyc3Q=").Key {
+		if f.docs(t, provision.DatabaseName(inst.Prefix(), "io.cozy.settings"))[passphrase.NextID] != nil {
 			once.Do(func() {
 				f.clock.advance(expiry)
 				if _, err := other.SetPassphrase(t.Context(), "alice.example.com", *cheap("c2Vjb25k")); err != nil {
@@ -155,23 +155,64 @@ func TestSetPassphraseStopped(t *testing.T) {
 	}
 }
 
-// TestSetPassphraseFails: where the record cannot be written, the vault gets its former
-// keys back.
+// TestSetPassphraseFails: where the record got no answer, the hash and the vault's key are
+// both the old ones, or, if it comes late, both the new ones once the lease has ended.
 func TestSetPassphraseFails(t *testing.T) {
+	t.Parallel()
+	eachLine(t, func(t *testing.T, f *fleet) {
+		for i, lands := range []bool{false, true} {
+			d, other, name := f.door(t), f.door(t), fmt.Sprintf("alice%d.example.com", i)
+			inst := d.add(t, name, lifecycle.Change{Passphrase: cheap("b2xk")})
+			d.line.fails(func(_ int, r *http.Request) verdict {
+				if r.Method == http.MethodPut && strings.HasPrefix(r.URL.Path, "/global/instances/") {
+					return late
+				}
+				return pass
+			})
+			_, err := d.SetPassphrase(t.Context(), name, *cheap("bmV3"))
+			is(t, err, tenancy.ErrUnavailable, "a passphrase whose record cannot be written")
+			if !f.holds(t, inst.ID(), "b2xk") || f.vaultKey(t, inst) != cheap("b2xk").Key {
+				t.Errorf("the vault's key is %s", f.vaultKey(t, inst))
+			}
+			_, err = other.SetPassphrase(t.Context(), name, *cheap("bmV4dA=="))
+			is(t, err, tenancy.ErrConflict, "another one before the end of the lease")
+			want := "b2xk"
+			if lands {
+				want = "bmV3"
+				if d.line.land() != 1 {
+					t.Fatal("nothing was late")
+				}
+			}
+			f.clock.advance(expiry)
+			other.TendOnce(t.Context())
+			if !f.holds(t, inst.ID(), want) || f.vaultKey(t, inst) != cheap(want).Key || len(f.journal(t)) != 0 {
+				t.Errorf("lands: %t, the vault's key is %s; in the journal is %q", lands, f.vaultKey(t, inst), f.journal(t))
+			}
+			if _, err = other.SetPassphrase(t.Context(), name, *cheap("bmV4dA==")); err != nil || !f.holds(t, inst.ID(), "bmV4dA==") {
+				t.Errorf("another one after it: %v", err)
+			}
+			d.line.hangUp()
+		}
+	})
+}
+
+// TestSetPassphraseRefused: where the record is refused, nothing is left beside the vault.
+func TestSetPassphraseRefused(t *testing.T) {
 	t.Parallel()
 	eachLine(t, func(t *testing.T, f *fleet) {
 		d := f.door(t)
 		inst := d.add(t, "alice.example.com", lifecycle.Change{Passphrase: cheap("b2xk")})
-		d.line.fails(func(_ int, r *http.Request) verdict {
-			if r.Method == http.MethodPut && strings.HasPrefix(r.URL.Path, "/global/instances/") {
-				return lose
+		token := []byte("somebody's")
+		is(t, d.Onboard(t.Context(), inst.ID(), token, "a long passphrase"), lifecycle.ErrBadToken, "a bad token")
+		d.before(http.MethodPut, "/global/instances/", func() {
+			if _, err := f.store.Delete(t.Context(), provision.InstancesDB, inst.ID(), f.records(t)[inst.ID()].Rev()); err != nil {
+				t.Error(err)
 			}
-			return pass
 		})
 		_, err := d.SetPassphrase(t.Context(), "alice.example.com", *cheap("bmV3"))
-		is(t, err, tenancy.ErrUnavailable, "a passphrase whose record cannot be written")
-		if !f.holds(t, inst.ID(), "b2xk") || f.vaultKey(t, inst) != cheap("b2xk").Key || len(f.journal(t)) != 0 {
-			t.Errorf("the vault's key is %s; in the journal is %q", f.vaultKey(t, inst), f.journal(t))
+		is(t, err, tenancy.ErrNotFound, "one of an instance that has gone meanwhile")
+		if _, ok := f.docs(t, provision.DatabaseName(inst.Prefix(), "io.cozy.settings"))[passphrase.NextID]; ok || len(f.journal(t)) != 0 {
+			t.Errorf("keys are left: %t, and in the journal %q", ok, f.journal(t))
 		}
 	})
 }

@@ -38,14 +38,21 @@ func (m *Material) Settings() map[string]any {
 // did not send anew. What is encrypted under a vault's key that is replaced
 // cannot be carried over (see New). The error is ErrSettings.
 func (m *Material) Merge(existing json.RawMessage) (json.RawMessage, error) {
-	if len(existing) == 0 {
-		return json.Marshal(m.Settings())
+	fields := map[string]json.RawMessage{}
+	put(fields, m.fields())
+	return merge(existing, fields, m.secrets().at)
+}
+
+// merge does so with fields, at a time in RFC 3339.
+func merge(existing json.RawMessage, fields map[string]json.RawMessage, at string) (json.RawMessage, error) {
+	doc := map[string]json.RawMessage{}
+	if len(existing) > 0 {
+		var ok bool
+		if doc, ok = object(existing); !ok {
+			return nil, ErrSettings
+		}
 	}
-	doc, ok := object(existing)
-	if !ok {
-		return nil, ErrSettings
-	}
-	put(doc, m.fields())
+	maps.Copy(doc, fields)
 	// 0 is PBKDF2, and left out; a client that used Argon2 must not go on to.
 	delete(doc, "passphrase_kdf")
 	put(doc, map[string]any{"_id": SettingsID})
@@ -53,9 +60,9 @@ func (m *Material) Merge(existing json.RawMessage) (json.RawMessage, error) {
 	meta, ok := object(doc["cozyMetadata"])
 	if !ok {
 		meta = map[string]json.RawMessage{}
-		put(meta, map[string]any{"doctypeVersion": "1", "metadataVersion": 1, "createdAt": m.secrets().at})
+		put(meta, map[string]any{"doctypeVersion": "1", "metadataVersion": 1, "createdAt": at})
 	}
-	put(meta, map[string]any{"updatedAt": m.secrets().at})
+	put(meta, map[string]any{"updatedAt": at})
 	put(doc, map[string]any{"cozyMetadata": meta})
 	return json.Marshal(doc)
 }
