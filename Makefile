@@ -36,7 +36,10 @@ deps: ## install what the tests need: Chromium, a Japanese font, npm's pouchdb-s
 
 test: deps ## run all tests, with the race detector
 	$(GO) vet ./...
-	$(GO) test -race -timeout 20m ./...
+	@mkdir -p bin
+	GATEHOUSE_TEST_FAULTS=$(CURDIR)/bin/faults.txt $(GO) test -race -timeout 20m ./...
+	$(GO) test -run AllocatesNothing ./tenancy/directory
+	@echo 'Deaths of a front door that were tried:'; cat bin/faults.txt
 
 bench: ## run the benchmarks; the result is also in bench/RESULTS.txt
 	@mkdir -p bench

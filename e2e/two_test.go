@@ -73,6 +73,7 @@ func TestTwoFrontDoors(t *testing.T) {
 	t.Run("lockout", func(t *testing.T) { listenerLockout(t, w.in(t)) })
 	t.Run("what was left", func(t *testing.T) { w.in(t).tended(t, begun) })
 	t.Run("damage", func(t *testing.T) { damage(t, w.in(t)) })
+	t.Run("orphans", func(t *testing.T) { orphans(t, w.in(t)) })
 	for _, d := range []*door{w.one, w.other} {
 		keeps(t, "the log", d.log.String(), administrator, hookSecret)
 	}

@@ -139,32 +139,6 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// TestResolveAllocatesNothing holds Resolve and Decide to it, for hosts as
-// browsers send them.
-func TestResolveAllocatesNothing(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector allocates")
-	}
-	d := town()
-	for _, mode := range []directory.Mode{directory.Nested, directory.Flat, directory.Off} {
-		for _, host := range []string{
-			"alice.example.com", "alice.org", "drive.alice.example.com", "alice-drive.example.com",
-			"bob.localhost:8080", "drive.bob.localhost:8080", "bob-drive.localhost:8080",
-			"nobody.example.com", "drive.nobody.example.com:8443", "alice.example.com.", "ALICE.example.com",
-			strings.Repeat("long.", 48) + "example.com:65535", "127.0.0.1", "",
-		} {
-			if n := testing.AllocsPerRun(100, func() { d.Resolve(host, mode) }); n != 0 {
-				t.Errorf("Resolve %q %v: %v allocations", host, mode, n)
-			}
-			if v := d.Decide(host, mode); v.Kind != directory.Redirect {
-				if n := testing.AllocsPerRun(100, func() { d.Decide(host, mode) }); n != 0 {
-					t.Errorf("Decide %q %v: %v allocations", host, mode, n)
-				}
-			}
-		}
-	}
-}
-
 func TestSlugIsPartOfTheHost(t *testing.T) {
 	d := town()
 	for host, mode := range map[string]directory.Mode{

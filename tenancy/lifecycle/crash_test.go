@@ -13,14 +13,14 @@ import (
 	"github.com/gatehouse-edge/gatehouse/tenancy/lifecycle"
 )
 
-// eachCrash lets a front door die after n requests, for every third n: the next one is
-// not sent any more, or it is done and its answer lost, in turns. doomed tells whether
-// it came to its end in spite of that; then there is no further n.
+// eachCrash lets a front door die after n requests, for each n: the next one is not sent
+// any more, or it is done and its answer lost, in turns. doomed tells whether it came to
+// its end in spite of that; then there is no further n.
 func eachCrash(t *testing.T, doomed func(t *testing.T, f *fleet, victim *door, what string) (ended bool)) {
 	t.Helper()
 	eachServer(t, func(t *testing.T, f *fleet) {
 		faults := 0
-		for n := 0; ; n += 3 {
+		for n := 0; ; n++ {
 			victim := f.door(t)
 			half := (n%2 == 0) == (f.kind == testkit.KindPouchDB) // the other way round on the other server
 			victim.line.dies(n, half)
@@ -32,8 +32,8 @@ func eachCrash(t *testing.T, doomed func(t *testing.T, f *fleet, victim *door, w
 				t.Fatalf("the requests were\n%q", victim.line.sent())
 			}
 		}
-		t.Logf("%s: %d faults", f.kind, faults)
-		if faults < 9 {
+		tried(t, f.kind, faults, faults)
+		if faults < 30 {
 			t.Errorf("there were only %d faults", faults)
 		}
 	})

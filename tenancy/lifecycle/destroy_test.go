@@ -195,9 +195,16 @@ func TestDestroyFreed(t *testing.T) {
 			inst := d.add(t, "alice.example.com", lifecycle.Change{})
 			d.failDrops(dropped)
 			is(t, d.Destroy(t.Context(), "alice.example.com", nil), tenancy.ErrUnavailable, "a destroy whose store fails")
+			foreseen, _, err := other.Preview(t.Context(), "alice.example.com", lifecycle.Change{Deleting: ptr(false)})
+			if err != nil {
+				t.Fatal(err)
+			}
 			freed, err := other.Modify(t.Context(), "alice.example.com", lifecycle.Change{Deleting: ptr(false)})
 			if err != nil {
 				t.Fatal(err)
+			}
+			if foreseen.State() != freed.State() || foreseen.BlockingReason() != freed.BlockingReason() {
+				t.Errorf("it was foreseen as %s %s, and is %s %s", foreseen.State(), foreseen.BlockingReason(), freed.State(), freed.BlockingReason())
 			}
 			if freed.State() != want || freed.Has("deleting") {
 				t.Errorf("with %d databases gone the instance is %s, want %s", dropped, freed.State(), want)

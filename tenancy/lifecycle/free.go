@@ -10,6 +10,10 @@ import (
 	"github.com/gatehouse-edge/gatehouse/tenancy/provision"
 )
 
+// aStacks is a deletion that is not in the journal: it is a stack's, of which it is not
+// known how many databases there were.
+var aStacks = Operation{Databases: 1}
+
 // free takes the flag `deleting` off again. An instance that has lost databases
 // comes back blocked, not served half-empty.
 func (s *Service) free(ctx context.Context, inst *tenancy.Instance) (*tenancy.Instance, error) {
@@ -21,7 +25,7 @@ func (s *Service) free(ctx context.Context, inst *tenancy.Instance) (*tenancy.In
 		return nil, tenancy.Conflictf("the deletion is under way on %s", prior.Node)
 	}
 	if prior == nil || prior.finished() { // a stack's flag
-		return s.unflag(ctx, inst, Operation{Databases: 1})
+		return s.unflag(ctx, inst, aStacks)
 	}
 	return s.finishFree(ctx, inst, prior)
 }
@@ -52,6 +56,18 @@ func (s *Service) finishFree(ctx context.Context, inst *tenancy.Instance, prior 
 
 // unflag writes what becomes of an instance whose deletion is given up.
 func (s *Service) unflag(ctx context.Context, inst *tenancy.Instance, op Operation) (*tenancy.Instance, error) {
+	freed, err := s.freed(ctx, inst, op)
+	if err != nil {
+		return nil, err
+	}
+	return s.edit(ctx, inst.ID(), func(inst *tenancy.Instance) error {
+		freed(inst)
+		return nil
+	})
+}
+
+// freed looks at an instance's databases, and is the edit that gives its deletion up.
+func (s *Service) freed(ctx context.Context, inst *tenancy.Instance, op Operation) (func(*tenancy.Instance), error) {
 	db, err := s.of(inst)
 	if err != nil {
 		return nil, err
@@ -60,14 +76,26 @@ func (s *Service) unflag(ctx context.Context, inst *tenancy.Instance, op Operati
 	if err != nil {
 		return nil, err
 	}
-	return s.edit(ctx, inst.ID(), func(inst *tenancy.Instance) error {
+	return func(inst *tenancy.Instance) {
 		inst.Unset("deleting")
 		if lost(inst.Prefix(), found, op.Databases) {
 			inst.Set("blocked", true)
 			inst.Set("blocking_reason", string(tenancy.ReasonDeletionFailed))
 		}
-		return nil
-	})
+	}, nil
+}
+
+// previewFree is what free would make of an instance.
+func (s *Service) previewFree(ctx context.Context, inst *tenancy.Instance) (func(*tenancy.Instance), error) {
+	op := aStacks
+	prior, err := s.operation(ctx, opID("destroy", inst.ID()))
+	if err != nil {
+		return nil, err
+	}
+	if prior != nil && !prior.finished() {
+		op = *prior
+	}
+	return s.freed(ctx, inst, op)
 }
 
 // lost tells whether an instance has lost databases to a deletion, which found so

@@ -5,9 +5,13 @@ package lifecycle_test
 
 import (
 	"encoding/binary"
+	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -23,7 +27,47 @@ import (
 	"github.com/gatehouse-edge/gatehouse/tenancy/lifecycle"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if err := trials.print(); err != nil {
+			fmt.Println("the numbers of steps and faults:", err)
+			code = max(code, 1)
+		}
+		os.Exit(code)
+	}))
+}
+
+// trials are the deaths that were tried, a line for each test and store.
+var trials trial
+
+type trial struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+// tried notes how many steps a test had, and at how many a front door died.
+func tried(t testing.TB, kind string, steps, faults int) {
+	t.Helper()
+	trials.mu.Lock()
+	defer trials.mu.Unlock()
+	name, _, _ := strings.Cut(t.Name(), "/")
+	trials.lines = append(trials.lines, fmt.Sprintf("%-26s %-9s %3d steps, %3d faults", name, kind, steps, faults))
+}
+
+// print shows them, and writes them to the file that the environment names: go test
+// keeps to itself what a package prints that has passed.
+func (t *trial) print() error {
+	if len(t.lines) == 0 {
+		return nil
+	}
+	slices.Sort(t.lines)
+	text := strings.Join(t.lines, "\n") + "\n"
+	fmt.Print(text)
+	if file := os.Getenv("GATEHOUSE_TEST_FAULTS"); file != "" {
+		return os.WriteFile(file, []byte(text), 0o600)
+	}
+	return nil
+}
 
 // clock is moved by hand.
 type clock struct{ ns atomic.Int64 }

@@ -17,7 +17,8 @@ import (
 )
 
 // Modify changes an instance and returns its document after that. Unblocking
-// clears the reason; Deleting set to false frees a deletion that has failed. With
+// clears the reason; Deleting set to false frees a deletion that has failed; it is
+// changed alone, and other fields beside it are not looked at, as a stack has it. With
 // IfRev a document of another revision is a tenancy.ErrConflict.
 func (s *Service) Modify(ctx context.Context, domain string, change Change) (*tenancy.Instance, error) {
 	inst, err := s.checkModify(ctx, domain, &change)
@@ -143,8 +144,17 @@ func (s *Service) Preview(ctx context.Context, domain string, change Change) (*t
 		return nil, nil, err
 	}
 	after := inst.Clone()
-	if change.Deleting != nil {
-		tenancy.SetOrUnset(after, "deleting", *change.Deleting)
+	switch {
+	case change.Deleting == nil:
+	case *change.Deleting:
+		after.Set("deleting", true)
+		return after, differences(inst, after), nil
+	default:
+		freed, err := s.previewFree(ctx, inst)
+		if err != nil {
+			return nil, nil, err
+		}
+		freed(after)
 		return after, differences(inst, after), nil
 	}
 	change.apply(after)
