@@ -10,6 +10,7 @@ CADDY    = $(shell $(GO) list -m -f '{{.Version}}' github.com/caddyserver/caddy/
 LDFLAGS  = -s -w -X github.com/caddyserver/caddy/v2.CustomVersion=$(COMMIT)+caddy-$(CADDY)
 
 BENCHTIME ?= 1s
+PEBBLE    := github.com/letsencrypt/pebble/v2/cmd
 # Modules of Caddy that an edge build must have.
 MODULES   := tenancy http.handlers.tenancy http.reverse_proxy.upstreams.tenancy tls.permission.tenancy admin.api.instances
 
@@ -30,9 +31,13 @@ build: ## build bin/gatehouse
 	@mkdir -p bin
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/gatehouse ./cmd/gatehouse
 
-deps: ## install what the tests need: Chromium, a Japanese font, npm's pouchdb-server
+deps: ## install what the tests need: Chromium, a Japanese font, npm's pouchdb-server, Let's Encrypt's Pebble
 	@if [ -z "$(CHROMIUM)" ]; then $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq chromium fonts-noto-cjk; fi
 	@cd internal/testkit/pouchdb && [ -d node_modules/pouchdb-server ] || npm ci --ignore-scripts --no-audit --no-fund
+	@cd internal/testkit/pebble && v=$$(cat version) && [ -d bin/$$v ] || { \
+		mkdir -p bin && new=$$(mktemp -d bin/.new-XXXXXX) && trap 'rm -rf "$$new"' EXIT && \
+		GOBIN=$$PWD/$$new CGO_ENABLED=0 $(GO) install $(PEBBLE)/pebble@$$v $(PEBBLE)/pebble-challtestsrv@$$v && \
+		chmod 755 $$new && mv $$new bin/$$v; }
 
 test: deps ## run all tests, with the race detector
 	$(GO) vet ./...
