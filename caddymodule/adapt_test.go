@@ -108,7 +108,7 @@ func site(lines string) string { return "http://127.0.0.1:1 {\n\ttenancy {\n" + 
 
 func TestBadCaddyfiles(t *testing.T) {
 	refused(t, map[string]wrong{
-		"unknown option":         {global("stor embedded ./data"), "unrecognized option 'stor' (allowed: store, cluster, snapshot, subdomains, admin_hash, context, registry, files, before_destroy, after_add, after_block, send_link, hook_secret, quarantine, api)"},
+		"unknown option":         {global("stor embedded ./data"), "unrecognized option 'stor' (allowed: store, cluster, snapshot, subdomains, admin_hash, context, registry, files, before_destroy, after_add, after_block, send_link, hook_secret, quarantine, api, certificates)"},
 		"argument of the option": {"{\n\ttenancy yes\n}\n", "wrong argument count"},
 		"option twice":           {"{\n\ttenancy\n\ttenancy\n}\n", "the tenancy option is given twice"},
 		"store twice":            {global("store embedded ./a\nstore embedded ./b"), "store is given twice"},

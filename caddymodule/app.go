@@ -13,6 +13,7 @@ import (
 
 	"github.com/gatehouse-edge/gatehouse/admin"
 	"github.com/gatehouse-edge/gatehouse/tenancy/access"
+	"github.com/gatehouse-edge/gatehouse/tenancy/certificates"
 	"github.com/gatehouse-edge/gatehouse/tenancy/directory"
 	"github.com/gatehouse-edge/gatehouse/tenancy/lifecycle"
 )
@@ -66,10 +67,17 @@ type App struct {
 	// and need not own Caddy's whole configuration.
 	API *admin.Listener `json:"api,omitempty"`
 
-	mode    directory.Mode
-	runtime *runtime
-	metrics *metrics
-	logger  *zap.Logger
+	// How the certificates of instances are kept, where a site has
+	// `tls { get_certificate tenancy }`.
+	Certificates *Certificates `json:"certificates,omitempty"`
+
+	ctx       caddy.Context
+	mode      directory.Mode
+	certs     *certificates.Settings // nil where no site wants certificates of ours
+	wildcards []string               // names that have a certificate elsewhere, as *.example.com
+	runtime   *runtime
+	metrics   *metrics
+	logger    *zap.Logger
 }
 
 // readyWait is how long a start waits for a directory to serve from. It is
@@ -85,7 +93,7 @@ func (App) CaddyModule() caddy.ModuleInfo {
 // Provision checks the configuration and finds, or makes, the runtime of its
 // store. It opens nothing.
 func (a *App) Provision(ctx caddy.Context) error {
-	a.logger = ctx.Logger()
+	a.ctx, a.logger = ctx, ctx.Logger()
 	if a.Store == nil {
 		a.Store = &Store{Driver: DriverEmbedded, Path: "./data"}
 	}
@@ -111,6 +119,12 @@ func (a *App) Provision(ctx caddy.Context) error {
 	var err error
 	if a.mode, err = directory.ParseMode(a.Subdomains); err != nil {
 		return err
+	}
+	if a.Certificates == nil {
+		a.Certificates = new(Certificates)
+	}
+	if err := a.Certificates.provision(ctx); err != nil {
+		return fmt.Errorf("certificates: %w", err)
 	}
 	if a.API != nil {
 		if err := a.API.Provision(ctx); err != nil {
@@ -141,6 +155,10 @@ func (a *App) Validate() error {
 
 // Start begins to follow the store, unless an earlier configuration has begun.
 func (a *App) Start() error {
+	var err error
+	if a.certs, err = a.certificateSettings(); err != nil {
+		return fmt.Errorf("certificates: %w", err)
+	}
 	if err := a.runtime.use(a); err != nil {
 		return err
 	}
@@ -206,6 +224,9 @@ func (a *App) AuthRequired() bool { return a.AdminHash != "" }
 
 // Access has the tokens of the instances API.
 func (a *App) Access() *access.Store { return a.runtime.access }
+
+// CertificateService keeps the certificates of instances.
+func (a *App) CertificateService() *certificates.Service { return a.runtime.certificates }
 
 // APIListener is the API's own listener; nil where there is none.
 func (a *App) APIListener() *admin.Listener { return a.API }

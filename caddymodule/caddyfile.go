@@ -61,6 +61,9 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //			basic_auth <bcrypt hash>
 //			tls <certificate file> <key file>
 //		}
+//		certificates {
+//			...
+//		}
 //	}
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // option name
@@ -99,6 +102,12 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			err = single(d, a.Hooks.option(option))
 		case "quarantine":
 			err = a.parseQuarantine(d)
+		case "certificates":
+			if a.Certificates != nil {
+				return d.Err("certificates is given twice")
+			}
+			a.Certificates = new(Certificates)
+			err = a.Certificates.UnmarshalCaddyfile(d.NewFromNextSegment())
 		case "api":
 			if a.API != nil {
 				return d.Err("api is given twice")
@@ -106,7 +115,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			a.API = new(admin.Listener)
 			err = a.API.UnmarshalCaddyfile(d.NewFromNextSegment())
 		default:
-			return d.Errf("unrecognized option '%s' (allowed: store, cluster, snapshot, subdomains, admin_hash, context, registry, files, before_destroy, after_add, after_block, send_link, hook_secret, quarantine, api)", option)
+			return d.Errf("unrecognized option '%s' (allowed: store, cluster, snapshot, subdomains, admin_hash, context, registry, files, before_destroy, after_add, after_block, send_link, hook_secret, quarantine, api, certificates)", option)
 		}
 		if err != nil {
 			return err

@@ -21,6 +21,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gatehouse-edge/gatehouse/tenancy/access"
+	"github.com/gatehouse-edge/gatehouse/tenancy/certificates"
 	"github.com/gatehouse-edge/gatehouse/tenancy/couch"
 	"github.com/gatehouse-edge/gatehouse/tenancy/directory"
 	"github.com/gatehouse-edge/gatehouse/tenancy/hooks"
@@ -51,6 +52,10 @@ type runtime struct {
 	work       sync.WaitGroup
 	access     *access.Store
 	adoption   *adoption // nil where no stack can be at the store
+
+	certificates *certificates.Service
+	hosts        certificateHosts
+	certApps     atomic.Pointer[[]string] // slugs of apps whose hosts may have certificates
 
 	life    context.Context // ends with the runtime
 	end     context.CancelFunc
@@ -121,7 +126,27 @@ func newRuntime(a *App, key string) (*runtime, error) {
 	rt.lifecycle = lifecycle.New(lifecycle.Options{
 		Clusters: rt.clusters, Directory: localDirectory{local, rt.adoption}, Node: rt.node, Logger: a.logger, Load: rt.dir.Load,
 	})
+	rt.keepCertificates(main, local.Mode)
 	return rt, nil
+}
+
+// keepCertificates makes what keeps the certificates of the store's instances.
+func (rt *runtime) keepCertificates(main *couch.Cluster, mode func() directory.Mode) {
+	rt.hosts = certificateHosts{
+		dir: rt.dir, mode: mode, port: new(atomic.Pointer[string]),
+		lifecycle: func() *lifecycle.Service { return rt.lifecycle },
+	}
+	port := "443"
+	rt.hosts.port.Store(&port)
+	rt.certApps.Store(new([]string))
+	rt.certificates = certificates.New(certificates.Options{
+		Cluster: main, Hosts: rt.hosts, Node: rt.node, Logger: rt.logger.Named("certificates"),
+		Ensure: func(ctx context.Context) error {
+			_, err := main.CreateDB(ctx, provision.TLSDB)
+			return err
+		},
+	})
+	rt.dir.Subscribe(func(old, new *directory.Entry) { rt.hosts.see(rt.certificates, *rt.certApps.Load(), old, new) })
 }
 
 // use makes the runtime follow an app's configuration from now on: it is called
@@ -192,6 +217,10 @@ func (rt *runtime) follow(a *App) error {
 	}
 	rt.lifecycle.Use(settings)
 	rt.adoptHooks(delivery)
+	port := a.httpsPort()
+	rt.hosts.port.Store(&port)
+	rt.certApps.Store(&a.Certificates.Apps)
+	rt.certificates.Use(a.certs)
 	return nil
 }
 
@@ -199,6 +228,7 @@ func (rt *runtime) follow(a *App) error {
 func (rt *runtime) begin() {
 	rt.dir.Start()
 	rt.tending.Go(func() { rt.lifecycle.Tend(rt.life) })
+	rt.tending.Go(func() { rt.certificates.Run(rt.life) })
 	if rt.adoption != nil {
 		rt.tending.Go(func() { rt.adoption.run(rt.life, rt.lifecycle) })
 	}

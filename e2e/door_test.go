@@ -28,6 +28,8 @@ type door struct {
 	dir   string // its folder: configuration, data, and Caddy's own files
 	store string // lines of the tenancy option
 	site  string // lines of the site before the handler
+	certs string // what the site does for HTTPS; empty for certificates of the local authority
+	acme  string // global options of certificates
 	proxy string // what stands behind the handler; empty for one that says what it was told
 	env   []string
 
@@ -80,7 +82,12 @@ func (d *door) configure(handler string) {
 	if proxy == "" {
 		proxy = fmt.Sprintf(echo, d.upstream)
 	}
+	certs := d.certs
+	if certs == "" {
+		certs = "tls internal {\n\t\ton_demand\n\t}"
+	}
 	config := fmt.Sprintf(`{
+	%s
 	http_port %d
 	https_port %d
 	skip_install_trust
@@ -96,9 +103,7 @@ func (d *door) configure(handler string) {
 	}
 }
 http://, https:// {
-	tls internal {
-		on_demand
-	}
+	%s
 	%s
 	tenancy {
 		%s
@@ -109,7 +114,7 @@ http://:%d {
 	bind 127.0.0.1
 	respond "domain={header.X-Gatehouse-Domain} prefix={header.X-Gatehouse-Prefix} slug={header.X-Gatehouse-Slug} uri={uri}"
 }
-`, d.http, d.https, d.admin, d.store, d.site, handler, proxy, d.upstream)
+`, d.acme, d.http, d.https, d.admin, d.store, certs, d.site, handler, proxy, d.upstream)
 	d.write("Caddyfile", config)
 }
 

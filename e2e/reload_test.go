@@ -3,12 +3,22 @@
 package e2e
 
 import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
 
 func TestReload(t *testing.T) {
+	// Not the one in the front door itself, whose connections a reload closes as well.
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = fmt.Fprintf(w, "domain=%s", r.Header.Get("X-Gatehouse-Domain")) // a client that has gone is no concern
+	}))
+	t.Cleanup(upstream.Close)
 	d := newDoor(t, "store embedded ./data")
+	d.proxy = strings.Replace(echo, "127.0.0.1:%d", upstream.Listener.Addr().String(), 1)
+	d.configure("")
 	d.startReady()
 	d.run("instances", "add", "bob.localhost")
 	load := newLoad(t, d, "bob.localhost")

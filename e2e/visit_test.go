@@ -13,6 +13,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/gatehouse-edge/gatehouse/internal/testkit"
 )
 
 // answer is what a visitor gets.
@@ -86,4 +88,15 @@ func (d *door) tls() *http.Client {
 		},
 		ForceAttemptHTTP2: true,
 	}}
+}
+
+// leaf is the certificate that the front door shows for a host.
+func (d *door) leaf(ca *testkit.CA, host string) *x509.Certificate {
+	d.t.Helper()
+	conn, err := tls.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", d.https), &tls.Config{ServerName: host, RootCAs: ca.Roots})
+	if err != nil {
+		d.t.Fatalf("a handshake for %s: %v", host, err)
+	}
+	defer conn.Close()
+	return conn.ConnectionState().PeerCertificates[0]
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/gatehouse-edge/gatehouse/tenancy/directory"
 )
 
-// TestResolveAllocatesNothing holds Resolve and Decide to it, for hosts as
+// TestResolveAllocatesNothing holds Resolve, ResolveAt and Decide to it, for hosts as
 // browsers send them.
 func TestResolveAllocatesNothing(t *testing.T) {
 	d := town()
@@ -24,6 +24,9 @@ func TestResolveAllocatesNothing(t *testing.T) {
 		} {
 			if n := testing.AllocsPerRun(100, func() { d.Resolve(host, mode) }); n != 0 {
 				t.Errorf("Resolve %q %v: %v allocations", host, mode, n)
+			}
+			if n := testing.AllocsPerRun(100, func() { d.ResolveAt(host, 8080, mode) }); n != 0 {
+				t.Errorf("ResolveAt %q %v: %v allocations", host, mode, n)
 			}
 			if v := d.Decide(host, mode); v.Kind != directory.Redirect {
 				if n := testing.AllocsPerRun(100, func() { d.Decide(host, mode) }); n != 0 {

@@ -110,6 +110,9 @@ func (s slug) in(host string, key []byte) string {
 }
 
 // join is the host of an app: the opposite of cut. key may carry a port.
+// Host is the host of an app: the slug before a name of an instance, both in normal form.
+func (m Mode) Host(key, slug string) string { return m.join(key, slug) }
+
 func (m Mode) join(key, slug string) string {
 	if slug == "" || m == Off {
 		return key

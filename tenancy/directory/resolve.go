@@ -3,6 +3,8 @@
 package directory
 
 import (
+	"strconv"
+
 	"github.com/gatehouse-edge/gatehouse/tenancy"
 )
 
@@ -43,11 +45,18 @@ type Match struct {
 // first, then without. An instance and its old domain are in one table, where
 // the former wins, so two look-ups (four with ports) are all it takes.
 func (x *index) resolve(host string, mode Mode) (Match, bool) {
-	var room, parentRoom [tenancy.MaxHostLength]byte
+	var room [tenancy.MaxHostLength]byte
 	key, name, ok := tenancy.AppendHost(room[:0], host)
 	if !ok {
 		return Match{}, false
 	}
+	return x.byKey(host, key, name, mode)
+}
+
+// byKey is resolve for a host in normal form, of which name bytes are no port. The
+// host as it came is for the slug, which is a part of it.
+func (x *index) byKey(host string, key []byte, name int, mode Mode) (Match, bool) {
+	var parentRoom [tenancy.MaxHostLength]byte
 	ported := x.ported.Load() > 0
 	var parent Match
 	parentKey, parentName, slug, isApp := mode.cut(parentRoom[:0], key, name)
@@ -97,4 +106,22 @@ func (d *Directory) Resolve(host string, mode Mode) (Match, bool) {
 		return Match{}, false
 	}
 	return x.resolve(host, mode)
+}
+
+// ResolveAt is Resolve for a name without a port, as TLS has it, that somebody has come
+// for at a port; 0 where that is not known. A name with a port of its own is nobody's.
+func (d *Directory) ResolveAt(name string, port uint16, mode Mode) (Match, bool) {
+	x := d.served.Load()
+	if x == nil {
+		return Match{}, false
+	}
+	var room [tenancy.MaxHostLength]byte
+	key, length, ok := tenancy.AppendHost(room[:0], name)
+	if !ok || length < len(key) {
+		return Match{}, false
+	}
+	if port != 0 && x.ported.Load() > 0 {
+		key = strconv.AppendUint(append(key, ':'), uint64(port), 10)
+	}
+	return x.byKey(name, key, length, mode)
 }

@@ -14,6 +14,7 @@ const (
 	OperationsDB = "gatehouse/operations"
 	AuditDB      = "gatehouse/audit"
 	TokensDB     = "gatehouse/tokens"
+	TLSDB        = "gatehouse/tls" // what is known of certificates; they themselves are in a storage
 )
 
 // Doctypes are the types of documents that a new instance has a database for.

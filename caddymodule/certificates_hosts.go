@@ -1,0 +1,127 @@
+// Hosts of certificates: the directory, as the keeping of certificates sees it.
+
+package caddymodule
+
+import (
+	"context"
+	"iter"
+	"net"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/gatehouse-edge/gatehouse/tenancy"
+	"github.com/gatehouse-edge/gatehouse/tenancy/certificates"
+	"github.com/gatehouse-edge/gatehouse/tenancy/directory"
+	"github.com/gatehouse-edge/gatehouse/tenancy/lifecycle"
+)
+
+// certificateHosts are the hosts of a directory. The name of an instance that has a port
+// counts where it is that of HTTPS: a certificate's name has none.
+type certificateHosts struct {
+	dir       *directory.Directory
+	mode      func() directory.Mode
+	port      *atomic.Pointer[string] // that HTTPS is served on
+	lifecycle func() *lifecycle.Service
+}
+
+// Owner implements certificates.Hosts.
+func (h certificateHosts) Owner(name string) (certificates.Owner, bool) {
+	m, ok := h.dir.Resolve(name, h.mode())
+	if !ok {
+		if m, ok = h.dir.Resolve(h.ported(name), h.mode()); !ok {
+			return certificates.Owner{}, false
+		}
+	}
+	o := certificates.Owner{Instance: m.Entry.ID, Deleting: m.Entry.State == tenancy.Deleting}
+	if m.Slug != "" {
+		o.Slug, o.Parent = strings.Clone(m.Slug), h.unported(m.Key)
+	}
+	return o, true
+}
+
+// Names implements certificates.Hosts.
+func (h certificateHosts) Names() iter.Seq2[string, certificates.Owner] {
+	return func(yield func(string, certificates.Owner) bool) {
+		for e := range h.dir.All() {
+			o := certificates.Owner{Instance: e.ID, Deleting: e.State == tenancy.Deleting}
+			for _, name := range h.namesOf(e) {
+				if !yield(name, o) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// namesOf are the names of an entry that a certificate can have.
+func (h certificateHosts) namesOf(e *directory.Entry) (names []string) {
+	if e == nil {
+		return nil
+	}
+	all := append(append(make([]string, 0, len(e.Aliases)+2), e.Key), e.Aliases...)
+	if e.OldDomain != "" {
+		all = append(all, e.OldDomain)
+	}
+	for _, key := range all {
+		if name := h.unported(key); !strings.Contains(name, ":") {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Quarantined implements certificates.Hosts.
+func (h certificateHosts) Quarantined(name string) bool {
+	mode := h.mode()
+	return h.dir.Decide(name, mode).Code == tenancy.CodeQuarantined ||
+		h.dir.Decide(h.ported(name), mode).Code == tenancy.CodeQuarantined
+}
+
+// Loaded implements certificates.Hosts.
+func (h certificateHosts) Loaded() bool { return h.dir.Loaded() }
+
+// Gone implements certificates.Hosts.
+func (h certificateHosts) Gone(ctx context.Context, rec *certificates.Record) (bool, error) {
+	key := rec.Name
+	if rec.Parent != "" {
+		key = rec.Parent
+	}
+	return h.lifecycle().Abandoned(ctx, rec.Instance, key, h.ported(key))
+}
+
+func (h certificateHosts) ported(name string) string { return net.JoinHostPort(name, *h.port.Load()) }
+
+func (h certificateHosts) unported(key string) string {
+	if name, port, ok := strings.Cut(key, ":"); ok && port == *h.port.Load() {
+		return name
+	}
+	return key
+}
+
+// see is told of each change in the directory: what is new is ordered, and what is gone
+// is let go of. It never waits.
+func (h certificateHosts) see(s *certificates.Service, apps []string, old, new *directory.Entry) {
+	now, before := h.namesOf(new), h.namesOf(old)
+	back := old != nil && new != nil && old.State == tenancy.Deleting && new.State != tenancy.Deleting
+	for _, name := range now {
+		if back || !slices.Contains(before, name) {
+			s.Want(name)
+		}
+	}
+	for _, name := range before {
+		if slices.Contains(now, name) {
+			continue
+		}
+		s.Forget(name)
+		s.Want(name)
+		for _, slug := range apps {
+			host := h.mode().Host(name, slug)
+			s.Forget(host)
+			s.Want(host)
+		}
+	}
+}
+
+// Interface guard
+var _ certificates.Hosts = certificateHosts{}

@@ -1,0 +1,66 @@
+// Hosts: which names are to have a certificate.
+
+package certificates
+
+import (
+	"context"
+	"iter"
+	"net"
+	"strings"
+
+	"github.com/caddyserver/certmagic"
+)
+
+// Owner is the instance behind a name.
+type Owner struct {
+	Instance string // the id of its document
+	Parent   string // of the host of an app, the instance's name that it stands under; else empty
+	Slug     string // of the host of an app
+	Deleting bool
+}
+
+// Hosts is the directory, as far as certificates go. Names are in normal form and
+// without a port. Owner answers from memory.
+type Hosts interface {
+	// Owner finds the instance that has a name: by domain, alias, old domain, or the
+	// host of an app.
+	Owner(name string) (Owner, bool)
+	// Names are those of all instances, but for the hosts of apps.
+	Names() iter.Seq2[string, Owner]
+	// Quarantined tells whether a name is kept from others for a time.
+	Quarantined(name string) bool
+	// Loaded tells whether the directory knows the whole fleet.
+	Loaded() bool
+	// Gone asks the store whether nobody has, claims or keeps a name any more. It is
+	// asked before anything is removed, since what the directory does not know may be
+	// what was lost.
+	Gone(ctx context.Context, rec *Record) (bool, error)
+}
+
+// qualifies tells whether a certificate can be ordered for a name: no address, no
+// single label, nothing that a wildcard covers.
+func (s *Settings) qualifies(name string) bool {
+	switch {
+	case !strings.Contains(name, "."), strings.ContainsAny(name, ":*"), net.ParseIP(name) != nil, s.Covers(name):
+		return false
+	case s.Public:
+		return certmagic.SubjectQualifiesForPublicCert(name)
+	default:
+		return certmagic.SubjectQualifiesForCert(name)
+	}
+}
+
+// Covers tells whether a configured wildcard has a name. A wildcard stands for one
+// label; RFC 9525, section 6.3. It does not allocate.
+func (s *Settings) Covers(name string) bool {
+	_, parent, ok := strings.Cut(name, ".")
+	if !ok {
+		return false
+	}
+	for _, wildcard := range s.Wildcards {
+		if wildcard[2:] == parent { // as "*.example.com"
+			return true
+		}
+	}
+	return false
+}
