@@ -12,7 +12,7 @@ LDFLAGS  = -s -w -X github.com/caddyserver/caddy/v2.CustomVersion=$(COMMIT)+cadd
 BENCHTIME ?= 1s
 PEBBLE    := github.com/letsencrypt/pebble/v2/cmd
 # Modules of Caddy that an edge build must have.
-MODULES   := tenancy http.handlers.tenancy http.reverse_proxy.upstreams.tenancy tls.permission.tenancy admin.api.instances
+MODULES   := tenancy http.handlers.tenancy http.reverse_proxy.upstreams.tenancy tls.permission.tenancy tls.get_certificate.tenancy admin.api.instances caddy.storage.couchdb
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test bench deps lint xcaddy
@@ -43,7 +43,7 @@ test: deps ## run all tests, with the race detector
 	$(GO) vet ./...
 	@mkdir -p bin
 	GATEHOUSE_TEST_FAULTS=$(CURDIR)/bin/faults.txt $(GO) test -race -timeout 20m ./...
-	$(GO) test -run AllocatesNothing ./tenancy/directory
+	$(GO) test -run AllocatesNothing ./tenancy/directory ./caddymodule
 	@echo 'Deaths of a front door that were tried:'; cat bin/faults.txt
 
 bench: ## run the benchmarks; the result is also in bench/RESULTS.txt

@@ -21,10 +21,16 @@ func addCommand() *cobra.Command {
 		Aliases: []string{"create"},
 		Short:   "Adds an instance",
 		Long: `Adds an instance: its name is claimed, its databases are made, and it is served
-at once. The token and the link that are printed are for its owner.`,
-		Example: `  gatehouse instances add alice.example.com --locale fr --email alice@example.com --public-name Alice`,
-		Args:    exactly("a domain"),
-		RunE:    run(runAdd),
+at once. The token and the link that are printed are for its owner.
+
+With --wait-tls it goes on until each name has its certificate. Where one cannot be
+had now, since an order has failed or the DNS has not what proves the name, it says
+why and what to set, and the exit code is 1: the instance is there all the same, and
+the front door goes on trying.`,
+		Example: `  gatehouse instances add alice.example.com --locale fr --email alice@example.com --public-name Alice
+  gatehouse instances add alice.example.com --domain-aliases www.alice.org --wait-tls`,
+		Args: exactly("a domain"),
+		RunE: run(runAdd),
 	}
 	f := cmd.Flags()
 	changeFlags(f)
@@ -39,6 +45,7 @@ at once. The token and the link that are printed are for its owner.`,
 	hashFlags(f)
 	f.Bool("send", false, "Have the link for the owner sent by the configured hook")
 	f.Bool("trace", false, "Show the time of each step")
+	waitFlags(f)
 	return cmd
 }
 
@@ -57,8 +64,15 @@ func runAdd(cmd *cobra.Command, args []string) error {
 	case given:
 		params["Passphrase"] = secret
 	}
+	wait, err := tlsWaitOf(cmd)
+	if err != nil {
+		return err
+	}
 	c, err := connect(cmd)
 	if err != nil {
+		return err
+	}
+	if err := wait.possible(cmd.Context(), c); err != nil {
 		return err
 	}
 	steps := newSteps(cmd, "Adding "+args[0])
@@ -68,15 +82,24 @@ func runAdd(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	// Before the wait, so that the link is not lost with an interrupt.
+	if err := answer.print(cmd); err != nil {
+		return err
+	}
+	return wait.run(cmd, c, args[0], "Adding "+args[0])
+}
+
+// print writes what was added.
+func (a *addedAnswer) print(cmd *cobra.Command) error {
 	if wantsJSON(cmd) {
-		answer.warn(cmd)
-		return printJSON(cmd, answer.Data)
+		a.warn(cmd)
+		return printJSON(cmd, a.Data)
 	}
 	out := cmd.OutOrStdout()
-	fmt.Fprintf(out, "Instance created with success for domain %s\n", attribute[string](answer.Data, "domain"))
-	printLink(cmd, answer.Data)
-	answer.printFailed(cmd)
-	answer.warn(cmd)
+	fmt.Fprintf(out, "Instance created with success for domain %s\n", attribute[string](a.Data, "domain"))
+	printLink(cmd, a.Data)
+	a.printFailed(cmd)
+	a.warn(cmd)
 	return nil
 }
 
@@ -117,12 +140,12 @@ func quotaCommand() *cobra.Command {
 		Short:   "Changes the quota of an instance's files",
 		Example: `  gatehouse instances set-disk-quota alice.example.com 3GB`,
 		Args:    exactly("a domain", "a size (0 for none)"),
-		RunE: run(func(cmd *cobra.Command, args []string) error {
+		RunE: calls(func(cmd *cobra.Command, c *client, args []string) error {
 			n, err := parseQuota(args[1])
 			if err != nil {
 				return err
 			}
-			return patch(cmd, args[0], map[string]any{"DiskQuota": n})
+			return patch(cmd, c, args[0], map[string]any{"DiskQuota": n})
 		}),
 	}
 }

@@ -4,6 +4,7 @@ package admin
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -56,6 +57,11 @@ func (c *client) list(ctx context.Context, query url.Values, fn func(object) err
 
 // items gives each item of a list to fn as it comes.
 func items[T any](ctx context.Context, c *client, path string, query url.Values, fn func(T) error) error {
+	return itemsAnd(ctx, c, path, query, fn, nil)
+}
+
+// itemsAnd is items, and reads what stands behind them as meta, unless that is nil.
+func itemsAnd[T any](ctx context.Context, c *client, path string, query url.Values, fn func(T) error, meta any) error {
 	resp, err := c.do(ctx, http.MethodGet, path, query, nil, jsonAPI+", application/json")
 	if err != nil {
 		return err
@@ -77,13 +83,35 @@ func items[T any](ctx context.Context, c *client, path string, query url.Values,
 			return err
 		}
 	}
-	for { // to the end, since a list that was cut short must not look whole
-		_, err := dec.Token()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
+	if err := behind(dec, meta); err != nil { // a list that was cut short must not look whole
+		return fmt.Errorf("the list ended early: %w", err)
+	}
+	return nil
+}
+
+// behind reads an answer from the end of its list to its own.
+func behind(dec *json.Decoder, meta any) error {
+	if _, err := dec.Token(); err != nil { // the list's end
+		return err
+	}
+	for dec.More() {
+		name, err := dec.Token()
 		if err != nil {
-			return fmt.Errorf("the list ended early: %w", err)
+			return err
+		}
+		var into any = new(json.RawMessage)
+		if name == "meta" && meta != nil {
+			into = meta
+		}
+		if err := dec.Decode(into); err != nil {
+			return err
 		}
 	}
+	if _, err := dec.Token(); err != nil { // the answer's end
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return cmp.Or(err, errors.New("there is more behind it"))
+	}
+	return nil
 }

@@ -57,7 +57,7 @@ func setUp(cmd *cobra.Command) {
 		passphraseCommand(), authModeCommand(), sessionsCommand(), activityCommand(), linkCommand(), appsCommand(),
 		tokenAppCommand(), tokenKonnectorCommand(), tokenCLICommand(), tokenOAuthCommand(), tokenRefreshCommand(),
 		historyCommand(), operationsCommand(), checkCommand(), repairCommand(), adoptCommand(), quarantineCommand(),
-		apiTokenCommand(), importCommand(), exportCommand(), watchCommand())
+		tlsCommand(), domainsCommand(), apiTokenCommand(), importCommand(), exportCommand(), watchCommand())
 	complete(cmd)
 }
 

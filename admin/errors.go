@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gatehouse-edge/gatehouse/tenancy"
+	"github.com/gatehouse-edge/gatehouse/tenancy/certificates"
 	"github.com/gatehouse-edge/gatehouse/tenancy/couch"
 	"github.com/gatehouse-edge/gatehouse/tenancy/lifecycle"
 )
@@ -78,6 +79,8 @@ func describe(err error) *apiError {
 		return &apiError{status: http.StatusNotFound, title: "Not Found", detail: err.Error()}
 	case errors.Is(err, tenancy.ErrExists), errors.Is(err, tenancy.ErrConflict), errors.Is(err, couch.ErrConflict):
 		return &apiError{status: http.StatusConflict, title: "Conflict", detail: err.Error()}
+	case errors.Is(err, certificates.ErrInactive): // since a moment ago
+		return errNoCertificates
 	case errors.Is(err, errors.ErrUnsupported):
 		return &apiError{status: http.StatusNotImplemented, title: "Not Implemented", detail: "this is not offered yet"}
 	case errors.Is(err, tenancy.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):

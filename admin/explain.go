@@ -21,6 +21,8 @@ type Status struct {
 	} `json:"directory"`
 	// API is the API's own listener; absent where there is none.
 	API *APIStatus `json:"api,omitempty"`
+	// Certificates is absent where none are kept.
+	Certificates *CertificatesStatus `json:"certificates,omitempty"`
 }
 
 // APIStatus is how the API's own listener is.
@@ -48,6 +50,7 @@ func (h *handler) status(app App, w http.ResponseWriter, _ *http.Request) error 
 	if l, ok := app.(Listening); ok && l.APIListener() != nil {
 		s.API = l.APIListener().status()
 	}
+	s.Certificates = certificatesStatus(app)
 	return writeJSON(w, http.StatusOK, "application/json", s)
 }
 
@@ -79,6 +82,8 @@ type Explanation struct {
 	Why        string  `json:"why"`
 	Directory  string  `json:"directory"`   // following, stale, …
 	AgeSeconds float64 `json:"age_seconds"` // of what is known
+	// Certificate is absent where none are kept.
+	Certificate *CertificateExplanation `json:"certificate,omitempty"`
 }
 
 func (h *handler) explain(app App, w http.ResponseWriter, r *http.Request) error {
@@ -86,7 +91,9 @@ func (h *handler) explain(app App, w http.ResponseWriter, r *http.Request) error
 	if host == "" {
 		return &tenancy.FieldError{Field: "host", Problem: "is missing", Allowed: "a host, perhaps with a port"}
 	}
-	return writeJSON(w, http.StatusOK, "application/json", explain(app, host))
+	x := explain(app, host)
+	x.Certificate = explainCertificate(r.Context(), app, x.Normal)
+	return writeJSON(w, http.StatusOK, "application/json", x)
 }
 
 func explain(app App, host string) Explanation {

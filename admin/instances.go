@@ -185,7 +185,9 @@ func (h *handler) show(app App, w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeInstance(w, http.StatusOK, inst)
+	o := objectOf(inst)
+	certify(r.Context(), app, inst, &o)
+	return writeJSON(w, http.StatusOK, jsonAPI, map[string]object{"data": o})
 }
 
 func (h *handler) prefix(app App, w http.ResponseWriter, r *http.Request) error {

@@ -18,6 +18,7 @@ import (
 	"github.com/gatehouse-edge/gatehouse/internal/testkit"
 	"github.com/gatehouse-edge/gatehouse/tenancy"
 	"github.com/gatehouse-edge/gatehouse/tenancy/access"
+	"github.com/gatehouse-edge/gatehouse/tenancy/certificates"
 	"github.com/gatehouse-edge/gatehouse/tenancy/couch"
 	"github.com/gatehouse-edge/gatehouse/tenancy/directory"
 	"github.com/gatehouse-edge/gatehouse/tenancy/lifecycle"
@@ -32,6 +33,13 @@ type app struct {
 	cluster  *couch.Cluster
 	tokens   *access.Store
 	listener *admin.Listener
+	certs    *certificates.Service // nil where none are kept
+	apps     []string              // slugs whose hosts may have certificates
+}
+
+func (a *app) CertificateService() *certificates.Service { return a.certs }
+func (a *app) CertificateApps(context.Context, *tenancy.Instance) ([]string, error) {
+	return a.apps, nil
 }
 
 func (a *app) Access() *access.Store        { return a.tokens }

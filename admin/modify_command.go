@@ -20,10 +20,14 @@ func modifyCommand() *cobra.Command {
 in --domain-aliases "". Unblocking clears the reason of the block.
 
 With --all, and --filter for some, it modifies many: it shows how many they are,
-and has that number typed.`,
+and has that number typed.
+
+With --wait-tls it goes on until each name, new aliases among them, has its
+certificate; see "add".`,
 		Example: `  gatehouse instances modify alice.example.com --blocked --blocking-reason PAYMENT_FAILED
   gatehouse instances modify alice.example.com --blocked=false
   gatehouse instances modify alice.example.com --locale fr --dry-run
+  gatehouse instances modify alice.example.com --domain-aliases www.alice.org --wait-tls
   gatehouse instances modify alice.example.com --deleting=false   # frees a deletion that has failed
   gatehouse instances modify --all --filter context=trial --blocked`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -45,6 +49,7 @@ and has that number typed.`,
 	f.Bool("all", false, "Modify all instances, or those of --filter")
 	filterFlag(f)
 	f.Bool("force", false, "With --all: do not ask")
+	waitFlags(f)
 	f.Int("concurrency", importConcurrency, fmt.Sprintf("With --all: how many are modified at a time, at most %d", maxConcurrency))
 	return cmd
 }
@@ -64,9 +69,16 @@ func runModify(cmd *cobra.Command, args []string) error {
 	if dry {
 		params["DryRun"] = true
 	}
+	wait, err := tlsWaitOf(cmd)
+	if err != nil {
+		return err
+	}
 	if all, err := cmd.Flags().GetBool("all"); err != nil || all {
 		if err != nil {
 			return err
+		}
+		if wait.wanted {
+			return usagef("--wait-tls is for one instance, not for --all")
 		}
 		return modifyMany(cmd, params, dry)
 	}
@@ -76,17 +88,26 @@ func runModify(cmd *cobra.Command, args []string) error {
 		}
 	}
 	if dry {
+		if wait.wanted {
+			return usagef("--wait-tls is for a change, and --dry-run makes none")
+		}
 		return previewOne(cmd, args[0], params)
 	}
-	return patch(cmd, args[0], params)
-}
-
-// patch modifies an instance and shows it.
-func patch(cmd *cobra.Command, domain string, params map[string]any) error {
 	c, err := connect(cmd)
 	if err != nil {
 		return err
 	}
+	if err := wait.possible(cmd.Context(), c); err != nil {
+		return err
+	}
+	if err := patch(cmd, c, args[0], params); err != nil {
+		return err
+	}
+	return wait.run(cmd, c, args[0], "Modifying "+args[0])
+}
+
+// patch modifies an instance and shows it.
+func patch(cmd *cobra.Command, c *client, domain string, params map[string]any) error {
 	var answer instanceDocument
 	if err := c.json(cmd.Context(), http.MethodPatch, instancePath(domain), nil, params, &answer); err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 func init() { caddy.RegisterModule(Instances{}) }
 
 // App is what the API needs of the tenancy app of a configuration. One that has
-// Tokens and Listening as well offers more.
+// Tokens, Listening, Living, Certified or CertifiedApps as well offers more.
 type App interface {
 	Lifecycle() *lifecycle.Service
 	Directory() *directory.Directory

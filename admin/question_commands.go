@@ -116,6 +116,9 @@ func explainCommand() *cobra.Command {
 				{"verdict", strings.TrimSpace(verdict)}, {"location", x.Location}, {"why", x.Why},
 				{"directory", x.Directory + age(x.AgeSeconds)},
 			})
+			if t := x.Certificate; t != nil {
+				printPairs(cmd, t.pairs())
+			}
 			return nil
 		}),
 	}
@@ -161,6 +164,13 @@ func statusCommand() *cobra.Command {
 			})
 			if s.API != nil {
 				printPairs(cmd, [][2]string{{"API", s.API.Address}, {"login failures", fmt.Sprint(s.API.LoginFailures)}})
+			}
+			if t := s.Certificates; t != nil {
+				role := "another front door orders them, or none does yet"
+				if t.Leads {
+					role = fmt.Sprintf("this front door orders them, with %d names to look at", t.Queue)
+				}
+				printPairs(cmd, [][2]string{{"certificates", role}})
 			}
 			return nil
 		}),

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/gatehouse-edge/gatehouse/tenancy/access"
+	"github.com/gatehouse-edge/gatehouse/tenancy/certificates"
 )
 
 // guarded is an API on the admin endpoint that asks for a passphrase.
@@ -43,6 +44,7 @@ func (a *api) token(name string, role access.Role) string {
 func TestRoles(t *testing.T) {
 	t.Parallel()
 	a := guarded(t)
+	a.keep(certificates.Settings{})
 	a.must(201, "POST", "/instances", `{"Domain":"alice.example.com"}`)
 	tokens := map[access.Role]string{}
 	for _, role := range []access.Role{access.Read, access.Block, access.Admin} {
@@ -58,6 +60,7 @@ func TestRoles(t *testing.T) {
 		{r, "GET", alice + "/last-activity", ""}, {r, "GET", alice + "/history", ""}, {x, "GET", "/instances/export", ""},
 		{r, "GET", "/tenancy/status", ""}, {r, "GET", "/tenancy/explain?host=alice.example.com", ""},
 		{r, "GET", "/tenancy/operations", ""}, {r, "GET", "/tenancy/quarantine", ""},
+		{r, "GET", "/tenancy/certificates", ""}, {r, "GET", alice + "/domains", ""}, {x, "POST", alice + "/domains/check", ""},
 		{b, "PATCH", alice, `{"Blocked":true,"BlockingReason":"PAYMENT_FAILED"}`}, {b, "PATCH", alice, `{"Blocked":false,"DryRun":true}`},
 		{b, "PATCH", alice + "?Blocked=false&ContextName=&DiskQuota=0&Email=&Locale=&MagicLink=false&Settings=&UUID=", ""},
 		{x, "PATCH", alice, `{"Locale":"fr"}`}, {x, "PATCH", alice, `{"Blocked":true,"Settings":"context:x"}`}, {x, "PATCH", alice, `{"MagicLink":false}`},

@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -73,8 +74,8 @@ type App struct {
 
 	ctx       caddy.Context
 	mode      directory.Mode
-	certs     *certificates.Settings // nil where no site wants certificates of ours
-	wildcards []string               // names that have a certificate elsewhere, as *.example.com
+	certs     *certificates.Settings    // nil where no site wants certificates of ours
+	wildcards *atomic.Pointer[[]string] // names that have a certificate elsewhere, as *.example.com
 	runtime   *runtime
 	metrics   *metrics
 	logger    *zap.Logger
@@ -93,7 +94,7 @@ func (App) CaddyModule() caddy.ModuleInfo {
 // Provision checks the configuration and finds, or makes, the runtime of its
 // store. It opens nothing.
 func (a *App) Provision(ctx caddy.Context) error {
-	a.ctx, a.logger = ctx, ctx.Logger()
+	a.ctx, a.logger, a.wildcards = ctx, ctx.Logger(), new(atomic.Pointer[[]string])
 	if a.Store == nil {
 		a.Store = &Store{Driver: DriverEmbedded, Path: "./data"}
 	}
@@ -134,8 +135,10 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.runtime, err = loadRuntime(a); err != nil {
 		return err
 	}
-	a.metrics, err = newMetrics(ctx.GetMetricsRegistry(), a.runtime.dir)
-	return err
+	if a.metrics, err = newMetrics(ctx.GetMetricsRegistry(), a.runtime.dir); err != nil {
+		return err
+	}
+	return registerCertificates(ctx.GetMetricsRegistry(), a.runtime.certificates)
 }
 
 // Validate refuses what only a person can put right.

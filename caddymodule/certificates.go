@@ -20,6 +20,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
+	"github.com/gatehouse-edge/gatehouse/admin"
 	"github.com/gatehouse-edge/gatehouse/tenancy"
 	"github.com/gatehouse-edge/gatehouse/tenancy/certificates"
 )
@@ -169,17 +170,19 @@ func (c *Certificates) limit(name string, otherwise certificates.Limit) *certifi
 // certificateSettings are what this configuration wants of certificates; nil for
 // nothing, where no policy has `get_certificate tenancy`. All apps are provisioned by now.
 func (a *App) certificateSettings() (*certificates.Settings, error) {
+	wildcards := slices.Clone(a.Certificates.Wildcards)
+	// The http app may be serving by now.
+	defer func() { a.wildcards.Store(&wildcards) }()
 	module, err := a.ctx.AppIfConfigured("tls")
 	if err != nil {
 		return nil, nil //nolint:nilerr // a configuration without TLS
 	}
 	tls := module.(*caddytls.TLS)
-	a.wildcards = slices.Clone(a.Certificates.Wildcards)
 	var ours *caddytls.AutomationPolicy
 	for _, policy := range tls.Automation.Policies {
 		for _, subject := range policy.SubjectsRaw {
 			if key, ok := tenancy.HostKey(strings.TrimPrefix(subject, "*.")); ok && strings.HasPrefix(subject, "*.") {
-				a.wildcards = append(a.wildcards, "*."+key)
+				wildcards = append(wildcards, "*."+key)
 			}
 		}
 		for _, manager := range policy.Managers {
@@ -196,18 +199,18 @@ func (a *App) certificateSettings() (*certificates.Settings, error) {
 	if ours == nil {
 		return nil, nil
 	}
-	return a.settingsBy(ours)
+	return a.settingsBy(ours, wildcards)
 }
 
 // settingsBy are the settings, with what the policy says that has the manager.
-func (a *App) settingsBy(policy *caddytls.AutomationPolicy) (*certificates.Settings, error) {
+func (a *App) settingsBy(policy *caddytls.AutomationPolicy, wildcards []string) (*certificates.Settings, error) {
 	c := a.Certificates
 	keyType, err := keyTypeOf(policy.KeyType)
 	if err != nil {
 		return nil, err
 	}
 	s := &certificates.Settings{
-		Storage: a.ctx.Storage(), Issuers: c.issuers, Wildcards: a.wildcards,
+		Storage: a.ctx.Storage(), Issuers: c.issuers, Wildcards: wildcards,
 		KeyType: keyType, RenewalWindowRatio: policy.RenewalWindowRatio, ReusePrivateKeys: policy.ReusePrivateKeys,
 		MustStaple: policy.MustStaple, DisableOCSPStapling: policy.DisableOCSPStapling,
 		Capacity: c.Cache, Parallel: c.Parallel, Proof: c.proof, Revoke: c.Revoke,
@@ -230,6 +233,7 @@ func (a *App) settingsBy(policy *caddytls.AutomationPolicy) (*certificates.Setti
 				}
 			}
 		}
+		s.Bind(new(certmagic.Config)) // without one they do not know their keys
 	}
 	for _, issuer := range s.Issuers {
 		if _, internal := issuer.(*caddytls.InternalIssuer); !internal {
@@ -273,7 +277,11 @@ func (a *App) covered(name string) bool {
 	if !ok {
 		return false
 	}
-	for _, wildcard := range a.wildcards {
+	wildcards := a.wildcards.Load()
+	if wildcards == nil {
+		return false
+	}
+	for _, wildcard := range *wildcards {
 		if wildcard[2:] == parent {
 			return true
 		}
@@ -291,15 +299,15 @@ func (a *App) httpsPort() string {
 	return strconv.Itoa(caddyhttp.DefaultHTTPSPort)
 }
 
-// errNoApp: the host of an app that may have no certificate.
-var errNoApp = errors.New("the instance has no such app")
-
 // mayHaveApp tells whether the host of an app may have a certificate.
-func (a *App) mayHaveApp(_ context.Context, owner certificates.Owner) error {
-	if slices.Contains(a.Certificates.Apps, owner.Slug) {
-		return nil
-	}
-	return errNoApp
+func (a *App) mayHaveApp(ctx context.Context, owner certificates.Owner) error {
+	return a.runtime.appHosts.allowed(ctx, a.Certificates.Apps, owner.Instance, owner.Slug)
+}
+
+// CertificateApps are the slugs of apps whose hosts may have a certificate wherever the
+// instance exists; see admin.CertifiedApps.
+func (a *App) CertificateApps(context.Context, *tenancy.Instance) ([]string, error) {
+	return a.Certificates.Apps, nil
 }
 
 // resolverAt asks one DNS server.
@@ -309,3 +317,9 @@ func resolverAt(address string) *net.Resolver {
 		return d.DialContext(ctx, network, address)
 	}}
 }
+
+// Interface guards
+var (
+	_ admin.Certified     = (*App)(nil)
+	_ admin.CertifiedApps = (*App)(nil)
+)

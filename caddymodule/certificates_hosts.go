@@ -25,19 +25,29 @@ type certificateHosts struct {
 	lifecycle func() *lifecycle.Service
 }
 
-// Owner implements certificates.Hosts.
+// Owner implements certificates.Hosts. A name that an instance has itself, as an alias
+// www.alice.org beside alice.org, is no host of an app, though it is served as one.
 func (h certificateHosts) Owner(name string) (certificates.Owner, bool) {
-	m, ok := h.dir.Resolve(name, h.mode())
+	m, ok := h.resolve(name, h.mode())
 	if !ok {
-		if m, ok = h.dir.Resolve(h.ported(name), h.mode()); !ok {
-			return certificates.Owner{}, false
-		}
+		return certificates.Owner{}, false
 	}
 	o := certificates.Owner{Instance: m.Entry.ID, Deleting: m.Entry.State == tenancy.Deleting}
-	if m.Slug != "" {
+	if m.Slug == "" {
+		return o, true
+	}
+	if own, ok := h.resolve(name, directory.Off); !ok || own.Entry.ID != m.Entry.ID {
 		o.Slug, o.Parent = strings.Clone(m.Slug), h.unported(m.Key)
 	}
 	return o, true
+}
+
+// resolve finds a name without a port, or with that of HTTPS.
+func (h certificateHosts) resolve(name string, mode directory.Mode) (directory.Match, bool) {
+	if m, ok := h.dir.Resolve(name, mode); ok {
+		return m, true
+	}
+	return h.dir.Resolve(h.ported(name), mode)
 }
 
 // Names implements certificates.Hosts.

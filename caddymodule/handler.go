@@ -33,8 +33,9 @@ func init() { caddy.RegisterModule(Handler{}) }
 // `{http.tenancy.state}` | active, blocked or deleting
 //
 // All others are answered here: a page with the reason for an instance that is
-// blocked, being deleted or unknown, and a redirect for an old domain. Support and
-// Pages are for instances whose context has none of its own. Request
+// blocked, being deleted or unknown, and a redirect for an old domain. A request on a
+// TLS connection that was made for another instance is sent to a new one (421). Support
+// and Pages are for instances whose context has none of its own. Request
 // headers that begin with X-Gatehouse- are removed, so that a client cannot
 // pretend to be what the placeholders say.
 type Handler struct {
@@ -131,14 +132,21 @@ func (h *Handler) Validate() error {
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	stripIdentity(r.Header)
-	if h.passHosts.has(r.Host) {
+	passed := h.passHosts.has(r.Host)
+	var v directory.Verdict
+	if !passed {
+		v = h.app.runtime.dir.Decide(r.Host, h.app.mode)
+	}
+	switch {
+	case h.misdirected(r, v.Match.Entry):
+		h.app.metrics.requests[directory.Refuse].Inc()
+		h.refuse(w, r, misdirection)
+		return nil
+	case passed:
 		h.app.metrics.passed.Inc()
 		return h.goOn(w, r, directory.Match{}, next)
-	}
-	v := h.app.runtime.dir.Decide(r.Host, h.app.mode)
-	switch {
 	case v.Kind == directory.Serve:
-		if h.onboards(w, r, v.Match) {
+		if h.Onboarding == OnboardingPage && h.onboards(w, r, v.Match) {
 			h.app.metrics.requests[directory.Refuse].Inc()
 			return nil
 		}

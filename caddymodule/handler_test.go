@@ -1,4 +1,4 @@
-// The handler and the permission, in a Caddy that runs without listening.
+// The handler, in a Caddy that runs without listening.
 
 package caddymodule_test
 
@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"github.com/caddyserver/caddy/v2/modules/caddytls"
 
 	"github.com/gatehouse-edge/gatehouse/tenancy/lifecycle"
 )
@@ -93,24 +92,4 @@ func TestHandler(t *testing.T) {
 			}
 		}
 	})
-}
-
-func TestPermission(t *testing.T) {
-	ctx, app := start(t)
-	add(t, app, "alice.localhost", lifecycle.Change{Aliases: &[]string{"alias.localhost"}, OldDomain: ptr("anna.localhost")})
-	add(t, app, "blocked.localhost", lifecycle.Change{})
-	modify(t, app, "blocked.localhost", lifecycle.Change{Blocked: ptr(true)})
-	add(t, app, "leaving.localhost", lifecycle.Change{})
-	modify(t, app, "leaving.localhost", lifecycle.Change{Deleting: ptr(true)})
-	p := load[caddytls.OnDemandPermission](t, ctx, "tls.permission.tenancy", `{}`)
-	for name, want := range map[string]bool{
-		"alice.localhost": true, "alias.localhost": true, "anna.localhost": true, "drive.alice.localhost": true,
-		"blocked.localhost": true, // so that its page is seen
-		"leaving.localhost": false, "nobody.localhost": false, "localhost": false, "a.b.alice.localhost": false,
-		"127.0.0.1": false, "::1": false, "": false,
-	} {
-		if err := p.CertificateAllowed(t.Context(), name); (err == nil) != want {
-			t.Errorf("%q: %v, want allowed: %t", name, err, want)
-		}
-	}
 }

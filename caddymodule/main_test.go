@@ -57,7 +57,7 @@ func reload(t *testing.T, store, more string) (caddy.Context, *caddymodule.App) 
 	return ctx, app.(*caddymodule.App)
 }
 
-func add(t *testing.T, app *caddymodule.App, name string, change lifecycle.Change) *tenancy.Instance {
+func add(t testing.TB, app *caddymodule.App, name string, change lifecycle.Change) *tenancy.Instance {
 	t.Helper()
 	domain, err := tenancy.ParseDomain(name)
 	if err != nil {

@@ -15,6 +15,7 @@ type metrics struct {
 	requests   [3]prometheus.Counter // by what was done with them, a directory.Kind
 	passed     prometheus.Counter    // requests that went on without an instance
 	deliveries *prometheus.CounterVec
+	denied     [deniedReasons]prometheus.Counter // certificates that Caddy was not to order
 }
 
 // newMetrics registers with a configuration's registry. The handlers of one
@@ -28,6 +29,10 @@ func newMetrics(registry *prometheus.Registry, dir *directory.Directory) (*metri
 	if err != nil {
 		return nil, err
 	}
+	denied, err := counters(registry, "tls_denied_total", "Names that Caddy's on-demand TLS was denied a certificate for, by why: unknown, deleting, address, single_label, covered (by a wildcard), app (not installed) or client (over the limit of its address).", "reason")
+	if err != nil {
+		return nil, err
+	}
 	if err := registry.Register(&collector{dir: dir}); err != nil {
 		var already prometheus.AlreadyRegisteredError
 		if !errors.As(err, &already) {
@@ -37,6 +42,9 @@ func newMetrics(registry *prometheus.Registry, dir *directory.Directory) (*metri
 	m := &metrics{passed: requests.WithLabelValues("pass"), deliveries: deliveries}
 	for _, kind := range []directory.Kind{directory.Refuse, directory.Serve, directory.Redirect} {
 		m.requests[kind] = requests.WithLabelValues(kind.String())
+	}
+	for reason := range deniedReasons {
+		m.denied[reason] = denied.WithLabelValues(reason.String())
 	}
 	for _, kind := range hooks.Kinds { // so that a first failure is seen as a rise
 		for _, outcome := range hooks.Outcomes {

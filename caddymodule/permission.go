@@ -1,12 +1,15 @@
-// Permission: who may have a certificate.
+// Permission: who may have a certificate ordered by Caddy's own on-demand TLS.
 
 package caddymodule
 
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -14,19 +17,26 @@ import (
 	"github.com/caddyserver/certmagic"
 
 	"github.com/gatehouse-edge/gatehouse/tenancy"
+	"github.com/gatehouse-edge/gatehouse/tenancy/certificates"
+	"github.com/gatehouse-edge/gatehouse/tenancy/directory"
 )
 
 func init() { caddy.RegisterModule(Permission{}) }
 
-// Permission lets on-demand TLS have certificates for the hosts of instances
-// that are not being deleted, and for nothing else. It answers from memory.
+// Permission lets Caddy's on-demand TLS have certificates for the hosts of instances that
+// are not being deleted, and for those of their apps that are installed or in the list
+// `apps` of `certificates`. Names under a configured wildcard need none. Each address of
+// visitors can have so many ordered in a time: the limit `client`, 10 in an hour unless
+// it is configured.
+//
+// It has no say in what `get_certificate tenancy` serves, which is asked before.
 type Permission struct {
-	app *App
+	app     *App
+	apps    *appHosts
+	clients *clients
+	storage certmagic.Storage
+	issuers func() []string // keys of all issuers whose certificates can be in the storage
 }
-
-// errDenied says no. It is one value, since a flood of unknown names must not
-// cost memory.
-var errDenied = errors.New("no instance has this name, or it is being deleted")
 
 // CaddyModule returns the Caddy module information.
 func (Permission) CaddyModule() caddy.ModuleInfo {
@@ -40,35 +50,145 @@ func (p *Permission) Provision(ctx caddy.Context) error {
 		return err
 	}
 	p.app = app.(*App)
+	p.apps, p.clients = p.app.runtime.appHosts, p.app.runtime.clients
+	p.storage = ctx.Storage()
+	// At a handshake, since the tls app cannot be asked for while it is being provisioned.
+	p.issuers = sync.OnceValue(func() []string { return issuerKeys(ctx) })
 	return nil
 }
 
-// CertificateAllowed implements caddytls.OnDemandPermission.
+// CertificateAllowed implements caddytls.OnDemandPermission. It answers from memory, but
+// for the host of an app, and for a client that has not come for the name before. A denial
+// of a name that is nobody's does not allocate: it is what a flood of names gets.
 func (p *Permission) CertificateAllowed(ctx context.Context, name string) error {
-	if net.ParseIP(name) != nil {
-		return errDenied
+	err := p.decide(ctx, name)
+	if d, ok := err.(*denial); ok { //nolint:errorlint // ours come as they are
+		p.app.metrics.denied[d.reason].Inc()
 	}
-	dir := p.app.runtime.dir
-	m, ok := dir.Resolve(name, p.app.mode)
-	if !ok {
-		// A name in TLS has no port; that of an instance may have the one that the
-		// client has come to.
-		hello, _ := ctx.Value(certmagic.ClientHelloInfoCtxKey).(*tls.ClientHelloInfo)
-		if hello == nil || hello.Conn == nil {
-			return errDenied
-		}
-		_, port, err := net.SplitHostPort(hello.Conn.LocalAddr().String())
-		if err != nil {
-			return errDenied
-		}
-		if m, ok = dir.Resolve(net.JoinHostPort(name, port), p.app.mode); !ok {
-			return errDenied
+	return err
+}
+
+func (p *Permission) decide(ctx context.Context, name string) error {
+	switch {
+	case isAddress(name):
+		return errAddress
+	case strings.IndexByte(name, '.') < 0:
+		return errSingleLabel
+	case p.app.covered(name):
+		return errCovered
+	}
+	hello, _ := ctx.Value(certmagic.ClientHelloInfoCtxKey).(*tls.ClientHelloInfo)
+	var conn net.Conn
+	if hello != nil {
+		conn = hello.Conn
+	}
+	dir, port := p.app.runtime.dir, portOf(conn)
+	m, ok := dir.ResolveAt(name, port, p.app.mode)
+	switch {
+	case !ok:
+		return errUnknown
+	case m.Entry.State == tenancy.Deleting:
+		return errDeleting
+	case m.Slug != "" && !isOwn(dir, name, port, m):
+		if err := p.apps.allowed(ctx, p.app.Certificates.Apps, m.Entry.ID, m.Slug); err != nil {
+			return err
 		}
 	}
-	if m.Entry.State == tenancy.Deleting {
-		return errDenied
+	limit := p.app.Certificates.limit(limitClient, certificates.DefaultLimits.Client)
+	if !p.clients.admits(addressOf(conn), name, *limit, func() bool { return p.stored(ctx, name) }) {
+		return errClient
 	}
 	return nil
+}
+
+// isOwn tells whether what looks like the host of an app is a name of the instance's own,
+// as an alias www.alice.org beside alice.org.
+func isOwn(dir *directory.Directory, name string, port uint16, m directory.Match) bool {
+	own, ok := dir.ResolveAt(name, port, directory.Off)
+	return ok && own.Entry.ID == m.Entry.ID
+}
+
+// storageTime bounds the question whether a certificate is in the storage.
+const storageTime = 2 * time.Second
+
+// stored tells whether a certificate of a name is in the storage, where Caddy then finds
+// it: it asks for permission on each miss of its memory, as after a restart, when nobody
+// is to be denied what is there.
+//
+// What remains: it looks in Caddy's storage alone, not in one of an automation policy's
+// own. A certificate that is only there, or a storage that does not answer, counts as an
+// order, once an hour for each client and name.
+func (p *Permission) stored(ctx context.Context, name string) bool {
+	ctx, cancel := context.WithTimeout(ctx, storageTime)
+	defer cancel()
+	for _, issuer := range p.issuers() {
+		if p.storage.Exists(ctx, certmagic.StorageKeys.SiteCert(issuer, name)) {
+			return true
+		}
+	}
+	return false
+}
+
+// issuerKeys are those of all automation policies; Caddy's default ones, where a policy
+// has none, are among them.
+func issuerKeys(ctx caddy.Context) (keys []string) {
+	module, err := ctx.AppIfConfigured("tls")
+	if err != nil {
+		return nil
+	}
+	issuers, err := caddytls.DefaultIssuersProvisioned(ctx)
+	if err != nil {
+		return nil
+	}
+	for _, issuer := range issuers {
+		if setter, ok := issuer.(caddytls.ConfigSetter); ok {
+			setter.SetConfig(new(certmagic.Config)) // without one they do not know their keys
+		}
+	}
+	if automation := module.(*caddytls.TLS).Automation; automation != nil {
+		for _, policy := range automation.Policies {
+			issuers = append(issuers, policy.Issuers...)
+		}
+	}
+	seen := map[string]bool{}
+	for _, issuer := range issuers {
+		if key := issuer.IssuerKey(); !seen[key] {
+			seen[key] = true
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// isAddress tells an IP address, or a name that is read as one, as net.ParseIP cannot
+// without allocating: its last label is a number (https://url.spec.whatwg.org/#ends-in-a-number-checker).
+func isAddress(name string) bool {
+	last := name[strings.LastIndexByte(name, '.')+1:]
+	for i := range len(last) {
+		if last[i] < '0' || last[i] > '9' {
+			return strings.IndexByte(name, ':') >= 0
+		}
+	}
+	return last != "" || strings.IndexByte(name, ':') >= 0
+}
+
+// portOf is the port that a client has come to; 0 where it is not known. It does not
+// allocate for what Go and Caddy listen with.
+func portOf(conn net.Conn) uint16 {
+	if conn == nil {
+		return 0
+	}
+	switch at := conn.LocalAddr().(type) {
+	case nil:
+		return 0
+	case *net.TCPAddr:
+		return uint16(at.Port)
+	case *net.UDPAddr: // HTTP/3
+		return uint16(at.Port)
+	default:
+		to, _ := netip.ParseAddrPort(at.String()) // zero for what is none
+		return to.Port()
+	}
 }
 
 // UnmarshalCaddyfile reads `permission tenancy`, which has no options.

@@ -47,7 +47,8 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, v directory.Ver
 	e := v.Match.Entry
 	site := h.siteOf(e)
 	var err error
-	if r.URL.Path == "/robots.txt" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+	// What is misdirected says nothing of the host, so that crawlers have to come again.
+	if v.Code != pages.Misdirected && r.URL.Path == "/robots.txt" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 		err = site.pages.WriteRobots(w, r)
 	} else {
 		f := pages.Refusal{Status: v.Status, Code: v.Code, Host: r.Host, Support: site.support}

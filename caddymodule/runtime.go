@@ -56,6 +56,8 @@ type runtime struct {
 	certificates *certificates.Service
 	hosts        certificateHosts
 	certApps     atomic.Pointer[[]string] // slugs of apps whose hosts may have certificates
+	appHosts     *appHosts
+	clients      *clients
 
 	life    context.Context // ends with the runtime
 	end     context.CancelFunc
@@ -126,6 +128,7 @@ func newRuntime(a *App, key string) (*runtime, error) {
 	rt.lifecycle = lifecycle.New(lifecycle.Options{
 		Clusters: rt.clusters, Directory: localDirectory{local, rt.adoption}, Node: rt.node, Logger: a.logger, Load: rt.dir.Load,
 	})
+	rt.appHosts, rt.clients = newAppHosts(rt.lifecycle.Installed, time.Now), newClients(time.Now)
 	rt.keepCertificates(main, local.Mode)
 	return rt, nil
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/gatehouse-edge/gatehouse/tenancy/couch"
-	"github.com/gatehouse-edge/gatehouse/tenancy/embedded"
 )
 
 // Names of Store.Driver.
@@ -161,14 +160,7 @@ func (s *Store) key() (string, error) {
 	if s.Driver == DriverCouchDB {
 		return couch.Key(s.URLs), nil
 	}
-	path, err := filepath.Abs(s.Path)
-	if err != nil {
-		return "", err
-	}
-	if real, err := filepath.EvalSymlinks(path); err == nil { // it may not be there yet
-		path = real
-	}
-	return filepath.Join(path, "gatehouse.db"), nil
+	return realPath(s.file())
 }
 
 // open makes the client of the main cluster. close ends it.
@@ -180,7 +172,6 @@ func (s *Store) open() (cluster *couch.Cluster, closeStore func() error, err err
 		}
 		return cluster, cluster.Close, nil
 	}
-	store := embedded.New(s.file())
-	cluster = couch.Wrap(s.file(), store.Client())
-	return cluster, func() error { return errors.Join(cluster.Close(), store.Close()) }, nil
+	// The storage of certificates may have the file open too.
+	return openEmbedded(s.file())
 }

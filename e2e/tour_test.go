@@ -20,7 +20,7 @@ import (
 const prefixOfAlice = "cozy96262a67eb347adbb098088822c991f5" // of the SHA-256 of alice.localhost
 
 func TestTour(t *testing.T) {
-	d := newDoor(t, "store embedded ./data")
+	d := newDoor(t, "store embedded ./data\n\t\tcertificates {\n\t\t\tapps drive\n\t\t}")
 	d.startReady()
 	d.run("instances", "add", "bob.localhost")
 	load := newLoad(t, d, "bob.localhost")
@@ -46,9 +46,13 @@ func TestTour(t *testing.T) {
 			t.Errorf("%s: %q, %v; want %q", url, a.body, err, want)
 		}
 	}
-	if _, err := fetch(secure, fmt.Sprintf("https://nobody.localhost:%d/", d.https), ""); err == nil {
-		t.Error("an unknown host has got a certificate")
+	for _, host := range []string{"nobody.localhost", "photos.alice.localhost"} {
+		if _, err := fetch(secure, fmt.Sprintf("https://%s:%d/", host, d.https), ""); err == nil {
+			t.Errorf("%s has got a certificate", host)
+		}
 	}
+	says(t, "the metrics", d.api(200, http.MethodGet, "/metrics", nil).body,
+		`gatehouse_tls_denied_total{reason="unknown"} 1`, `gatehouse_tls_denied_total{reason="app"} 1`)
 
 	t.Run("block", func(t *testing.T) { tourBlock(t, d) })
 	t.Run("explain", func(t *testing.T) { tourExplain(t, d) })

@@ -3,7 +3,9 @@
 package certificates
 
 import (
+	"context"
 	"errors"
+	"net"
 	"net/http"
 	"regexp"
 	"time"
@@ -16,42 +18,66 @@ import (
 // https://letsencrypt.org/docs/integration-guide/
 var backOff = []time.Duration{time.Minute, 10 * time.Minute, 100 * time.Minute, 24 * time.Hour}
 
-// silence is the pause after the first failure without an answer: of the authority, the
-// network, or the storage. It doubles, up to silenceMost.
 const (
+	// silence is the pause after the first failure without an answer of the authority's.
+	// It doubles, up to silenceMost where nobody was reached, and up to unknownMost where
+	// it is not known what was: the storage fails so, but also an order that is begun and
+	// not finished, which counts.
 	silence     = 5 * time.Second
 	silenceMost = 5 * time.Minute
+	unknownMost = time.Hour
+	// heldMost bounds a pause for all that an authority has asked for without a time.
+	heldMost = 10 * time.Minute
+	// retryMost bounds the pauses that an authority asks for; its longest window is a week.
+	retryMost = 7 * 24 * time.Hour
 )
 
 // failure says what an authority's refusal means.
 type failure struct {
 	wait    time.Duration // until the next try
-	account bool          // all orders have to wait, not just this one
+	account time.Duration // until another order may be made at all; 0 for now
+	domain  time.Duration // until another name of the same registered domain has its first; 0 for now
 }
 
 // retryAfter is how Let's Encrypt writes in a problem when there is room again; acmez
 // gives no Retry-After.
-var retryAfter = regexp.MustCompile(`retry after (\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)`)
+var retryAfter = regexp.MustCompile(`retry after (\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)`)
+
+// What the details have of limits that concern one name, or one domain, and no other.
+var (
+	limitOfName   = regexp.MustCompile(`exact set|failed authorizations|authorizations for`)
+	limitOfDomain = regexp.MustCompile(`too many certificates`)
+)
 
 // judge decides by an error and the number of failures in a row before it.
 func judge(err error, tries int, now time.Time) failure {
-	f := failure{wait: backOff[min(tries, len(backOff)-1)]}
 	var problem acme.Problem
-	if !errors.As(err, &problem) || problem.Status >= http.StatusInternalServerError {
-		f.wait = min(silence<<min(tries, 10), silenceMost)
+	answered := errors.As(err, &problem)
+	if !answered || problem.Status >= http.StatusInternalServerError || problem.Type == acme.ProblemTypeServerInternal {
+		most := unknownMost
+		var network net.Error
+		if answered || errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded) {
+			most = silenceMost
+		}
+		return failure{wait: min(silence<<min(tries, 20), most)}
+	}
+	f := failure{wait: backOff[min(tries, len(backOff)-1)]}
+	if problem.Type != acme.ProblemTypeRateLimited && problem.Status != http.StatusTooManyRequests {
 		return f
 	}
-	if problem.Type == acme.ProblemTypeRateLimited || problem.Status == http.StatusTooManyRequests {
-		if at := retryAfter.FindStringSubmatch(problem.Detail); at != nil {
-			if until, err := time.Parse(time.DateTime, at[1][:10]+" "+at[1][11:]); err == nil && until.After(now) {
-				f.wait = min(until.Sub(now), 7*24*time.Hour)
-			}
+	others := min(f.wait, heldMost)
+	if at := retryAfter.FindStringSubmatch(problem.Detail); at != nil {
+		if until, err := time.Parse(time.DateTime, at[1]+" "+at[2]); err == nil && until.After(now) {
+			f.wait = min(until.Sub(now), retryMost)
+			others = f.wait
 		}
-		f.account = !limitOfName.MatchString(problem.Detail)
+	}
+	switch {
+	case limitOfName.MatchString(problem.Detail):
+	case limitOfDomain.MatchString(problem.Detail):
+		f.domain = others
+	default:
+		f.account = others
 	}
 	return f
 }
-
-// limitOfName is what the details have of limits that concern one name or domain, and
-// no other.
-var limitOfName = regexp.MustCompile(`exact set|too many certificates|failed authorizations|authorizations for`)

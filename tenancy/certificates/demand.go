@@ -18,8 +18,9 @@ const (
 	maxWaiting = 256
 	// demandTime is how long a handshake waits. Browsers wait longer.
 	demandTime = 20 * time.Second
-	// demandEvery is how often it looks.
-	demandEvery = 250 * time.Millisecond
+	// demandEvery is the pause before it looks first. It grows, up to demandMost.
+	demandEvery = 100 * time.Millisecond
+	demandMost  = 2 * time.Second
 )
 
 // ErrBusy: too many handshakes wait for a certificate, or one client has asked for too
@@ -46,16 +47,35 @@ func (s *Service) Demand(ctx context.Context, name string, client netip.Addr) (*
 	if err := s.ask(ctx, name, client); err != nil {
 		return nil, err
 	}
-	for sleep(ctx, demandEvery) {
-		cert, err := s.keeper.get(ctx, name)
-		if !errors.Is(err, ErrNone) {
-			return cert, err
+	for pause := demandEvery; sleep(ctx, pause); pause = min(pause*3/2, demandMost) {
+		if cert, ok := s.keeper.kept(name); ok {
+			return &cert.Certificate, nil
 		}
-		if rec, err := s.Record(ctx, name); err == nil && (rec.State == Failed || rec.State == Waiting) {
+		rec, err := s.Record(ctx, name)
+		switch {
+		case err != nil: // not written yet, or the store fails, and the storage may have it
+		case s.hopeless(rec):
 			return nil, fmt.Errorf("%w: %s", ErrNone, rec.Error)
+		case !rec.Held():
+			continue
+		}
+		if cert, err := s.keeper.load(ctx, name); !errors.Is(err, ErrNone) {
+			return cert, err
 		}
 	}
 	return nil, ErrNone
+}
+
+// hopeless tells whether nothing comes of a record while a handshake waits.
+func (s *Service) hopeless(rec *Record) bool {
+	switch rec.State {
+	case Failed, Waiting:
+		return s.Now().Before(rec.Next)
+	case Pending: // for want of a budget
+		return s.Now().Add(demandTime).Before(rec.Next)
+	default:
+		return false
+	}
 }
 
 // ask makes the leader look at a name.
@@ -64,7 +84,6 @@ func (s *Service) ask(ctx context.Context, name string, client netip.Addr) error
 	if !ok || owner.Deleting {
 		return ErrNone
 	}
-	s.Want(name)
 	r, err := s.records(ctx)
 	if err != nil {
 		return err
@@ -74,37 +93,26 @@ func (s *Service) ask(ctx context.Context, name string, client netip.Addr) error
 		return err
 	}
 	if rec != nil {
-		if (rec.State == Failed || rec.State == Waiting) && s.Now().Before(rec.Next) {
+		if s.hopeless(rec) {
 			return fmt.Errorf("%w: %s", ErrNone, rec.Error)
 		}
 		if rec.State != Issued {
+			s.Want(name)
 			return nil // it is in the queue
 		}
 	}
-	if budget := s.clients.Load(); budget != nil && !budget.take(clientKey(client), s.Now()) {
+	if clients := s.clients.Load(); clients != nil && !clients.take(client, s.Now()) {
 		s.counters.denied.Add(1)
 		return ErrBusy
 	}
 	if rec == nil {
 		rec = &Record{Name: name, Wanted: s.Now()}
 	}
-	// One that was issued is not in the storage any more.
-	rec.Instance, rec.Parent, rec.Node, rec.State = owner.Instance, owner.Parent, s.Node, Pending
-	rec.NotAfter, rec.RenewAt, rec.Next = time.Time{}, time.Time{}, time.Time{}
+	rec.lose() // one that was issued is not in the storage any more
+	rec.Instance, rec.Parent, rec.Node, rec.State, rec.Next = owner.Instance, owner.Parent, s.Node, Pending, time.Time{}
 	if err := r.put(ctx, rec); err != nil && !errors.Is(err, couch.ErrConflict) {
 		return err
 	}
+	s.Want(name) // after it, since the leader passes over what it has written itself
 	return nil
-}
-
-// clientKey is what is counted for a client: an IPv4 address, or the network that an
-// IPv6 client has for itself.
-func clientKey(client netip.Addr) string {
-	client = client.Unmap()
-	if client.Is6() {
-		if network, err := client.Prefix(64); err == nil {
-			return network.String()
-		}
-	}
-	return client.String()
 }

@@ -5,7 +5,8 @@
 // Of the front doors that share a certificate storage one at a time leads: it alone
 // orders, renews and removes, paced by the budgets of the authority. What it knows of
 // each name is a Record, a document beside the instances. Every front door keeps in
-// memory what is asked for, and loads it from the storage at its first use.
+// memory what is asked for, loads it from the storage at its first use, and hears by the
+// feed of the records when it has been renewed.
 //
 // ACME itself, with its challenges, is certmagic's, and the issuers are handed in.
 package certificates

@@ -5,7 +5,6 @@ package certificates
 import (
 	"context"
 	"iter"
-	"net"
 	"strings"
 
 	"github.com/caddyserver/certmagic"
@@ -38,16 +37,31 @@ type Hosts interface {
 }
 
 // qualifies tells whether a certificate can be ordered for a name: no address, no
-// single label, nothing that a wildcard covers.
+// single label, nothing that a wildcard covers. It does not allocate, as certmagic's own
+// would.
 func (s *Settings) qualifies(name string) bool {
+	last := name[strings.LastIndexByte(name, '.')+1:]
 	switch {
-	case !strings.Contains(name, "."), strings.ContainsAny(name, ":*"), net.ParseIP(name) != nil, s.Covers(name):
+	case last == name, strings.ContainsAny(name, ":*"), strings.Trim(last, "0123456789") == "", s.Covers(name):
 		return false
-	case s.Public:
-		return certmagic.SubjectQualifiesForPublicCert(name)
+	case s.Public && private(name):
+		return false
 	default:
 		return certmagic.SubjectQualifiesForCert(name)
 	}
+}
+
+// privates are the ends of names that no public authority issues for; as in
+// certmagic.SubjectIsInternal.
+var privates = []string{".localhost", ".local", ".internal", ".home.arpa"}
+
+func private(name string) bool {
+	for _, end := range privates {
+		if strings.HasSuffix(name, end) {
+			return true
+		}
+	}
+	return false
 }
 
 // Covers tells whether a configured wildcard has a name. A wildcard stands for one
@@ -58,7 +72,7 @@ func (s *Settings) Covers(name string) bool {
 		return false
 	}
 	for _, wildcard := range s.Wildcards {
-		if wildcard[2:] == parent { // as "*.example.com"
+		if rest, ok := strings.CutPrefix(wildcard, "*."); ok && rest == parent {
 			return true
 		}
 	}

@@ -1,4 +1,5 @@
-// Quiet: an issuer that never asks the terminal, and is tried once.
+// Issuers, as certmagic gets them: one that never asks the terminal and is tried once,
+// and one that issues nothing.
 
 package certificates
 
@@ -23,13 +24,23 @@ func (q quiet) PreCheck(ctx context.Context, names []string, _ bool) error {
 	return nil
 }
 
-// Issue keeps the request from an issuer whose order has been cancelled.
+// Issue keeps the request from an issuer whose order has been cancelled, or is not needed
+// any more. By now certmagic has the storage's lock on the name.
 func (q quiet) Issue(ctx context.Context, csr *x509.CertificateRequest) (*certmagic.IssuedCertificate, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if needed, ok := ctx.Value(neededKey{}).(func(context.Context) error); ok {
+		if err := needed(ctx); err != nil {
+			return nil, err
+		}
+	}
 	return q.Issuer.Issue(ctx, csr)
 }
+
+// neededKey is where an order's context has the function that tells, by its error, that
+// the order is not needed any more.
+type neededKey struct{}
 
 // errNoRevoker: an issuer that cannot revoke.
 var errNoRevoker = errors.New("this issuer does not revoke")
@@ -51,6 +62,24 @@ func (q quiet) GetRenewalInfo(ctx context.Context, cert certmagic.Certificate) (
 		return g.GetRenewalInfo(ctx, cert)
 	}
 	return acme.RenewalInfo{}, errNoARI
+}
+
+// mute is an issuer for what only serves: the cache's maintenance orders by itself, on
+// every front door, what OCSP says is revoked, and would wait for it for a month.
+type mute struct {
+	certmagic.Issuer
+	revoked func(name string)
+}
+
+// errMute: it is the leader that orders.
+var errMute = errors.New("certificates are ordered by the front door that leads")
+
+// Issue implements certmagic.Issuer.
+func (m mute) Issue(_ context.Context, csr *x509.CertificateRequest) (*certmagic.IssuedCertificate, error) {
+	for _, name := range csr.DNSNames {
+		m.revoked(name)
+	}
+	return nil, certmagic.ErrNoRetry{Err: errMute}
 }
 
 // Interface guards

@@ -6,7 +6,9 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io/fs"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,26 +34,32 @@ var ErrNone = errors.New("there is no certificate for this name yet")
 // magic is one configuration in use, with what is in memory of it.
 type magic struct {
 	settings *Settings
-	config   *certmagic.Config
+	config   *certmagic.Config // loads, and issues nothing
+	orders   *certmagic.Config // of the leader
 	cache    *certmagic.Cache
+	flight   singleflight.Group
 }
 
 // keeper has the certificates of this front door. Caddy's own cache cannot be evicted
 // from outside, so there is another one.
 type keeper struct {
-	log   *zap.Logger
-	now   func() time.Time
-	magic atomic.Pointer[magic]
-
-	flight  singleflight.Group
+	log     *zap.Logger
+	now     func() time.Time
+	revoked func(name string) // is told of certificates that OCSP says are revoked
+	magic   atomic.Pointer[magic]
 	loading chan struct{}
+	forgets atomic.Int64 // goes up before names are forgotten
+
+	using    sync.Mutex
+	closed   bool
+	stopping sync.WaitGroup // caches that are not used any more
 
 	mu     sync.Mutex
 	looked map[string]time.Time // when names near their end were looked for anew; bounded by what is kept
 }
 
-func newKeeper(log *zap.Logger, now func() time.Time) *keeper {
-	return &keeper{log: log, now: now, loading: make(chan struct{}, loads), looked: map[string]time.Time{}}
+func newKeeper(log *zap.Logger, now func() time.Time, revoked func(string)) *keeper {
+	return &keeper{log: log, now: now, revoked: revoked, loading: make(chan struct{}, loads), looked: map[string]time.Time{}}
 }
 
 func (k *keeper) options(capacity int) certmagic.CacheOptions {
@@ -69,41 +77,69 @@ func (k *keeper) options(capacity int) certmagic.CacheOptions {
 	}
 }
 
-// use takes up a configuration. What other issuers have made, or is in another storage,
-// is let go of. It is not for concurrent use.
+// use takes up a configuration; nil for none. What other issuers have made, or is in
+// another storage, is let go of.
 func (k *keeper) use(s *Settings) {
+	k.using.Lock()
+	defer k.using.Unlock()
+	before := k.magic.Load()
+	var m *magic
+	if s != nil && !k.closed {
+		m = k.newMagic(s, before)
+	}
+	k.magic.Store(m)
+	if before != nil && (m == nil || before.cache != m.cache) {
+		k.stopping.Go(before.cache.Stop) // it may be at something that takes long
+	}
+}
+
+func (k *keeper) newMagic(s *Settings, before *magic) *magic {
 	capacity := s.Capacity
 	if capacity <= 0 {
 		capacity = DefaultCapacity
 	}
-	before := k.magic.Load()
 	m := &magic{settings: s}
-	if before != nil && before.settings.Storage == s.Storage && sameIssuers(before.settings.Issuers, s.Issuers) {
+	if before != nil && sameStorage(before.settings.Storage, s.Storage) && sameIssuers(before.settings.Issuers, s.Issuers) {
 		m.cache = before.cache
 		m.cache.SetOptions(k.options(capacity))
 	} else {
 		m.cache = certmagic.NewCache(k.options(capacity))
 	}
-	issuers := make([]certmagic.Issuer, len(s.Issuers))
+	loud, silent := make([]certmagic.Issuer, len(s.Issuers)), make([]certmagic.Issuer, len(s.Issuers))
 	for i, issuer := range s.Issuers {
-		issuers[i] = quiet{issuer}
+		loud[i], silent[i] = quiet{issuer}, mute{issuer, k.revoked}
 	}
-	m.config = certmagic.New(m.cache, certmagic.Config{
-		Storage: s.Storage, Issuers: issuers, Logger: k.log,
+	config := certmagic.Config{
+		Storage: s.Storage, Logger: k.log,
 		KeySource:          certmagic.StandardKeyGenerator{KeyType: s.KeyType},
 		RenewalWindowRatio: s.RenewalWindowRatio, ReusePrivateKeys: s.ReusePrivateKeys, MustStaple: s.MustStaple,
 		OCSP:                certmagic.OCSPConfig{DisableStapling: s.DisableOCSPStapling},
 		DisableStorageCheck: s.DisableStorageCheck,
 		// On demand, so that the cache's maintenance leaves the renewal alone.
 		OnDemand: &certmagic.OnDemandConfig{DecisionFunc: func(context.Context, string) error { return ErrNone }},
-	})
+	}
+	config.Issuers = silent
+	m.config = certmagic.New(m.cache, config)
+	config.Issuers = loud
+	m.orders = certmagic.New(m.cache, config)
 	if s.Bind != nil {
-		s.Bind(m.config)
+		s.Bind(m.orders)
 	}
-	k.magic.Store(m)
-	if before != nil && before.cache != m.cache {
-		before.cache.Stop()
+	return m
+}
+
+// sameStorage tells whether two storages are the same. A reload makes a new one for the
+// same place; as certmagic's own, many say by String where that is.
+func sameStorage(a, b certmagic.Storage) bool {
+	kind := reflect.TypeOf(a)
+	if kind != reflect.TypeOf(b) {
+		return false
 	}
+	if kind.Comparable() && a == b {
+		return true
+	}
+	first, ok := a.(fmt.Stringer)
+	return ok && first.String() == b.(fmt.Stringer).String()
 }
 
 func sameIssuers(a, b []certmagic.Issuer) bool {
@@ -176,7 +212,11 @@ func (k *keeper) again(ctx context.Context, name string, cert certmagic.Certific
 
 // load takes a certificate from the storage into memory, in place of an older one.
 func (k *keeper) load(ctx context.Context, name string) (*tls.Certificate, error) {
-	found := k.flight.DoChan(name, func() (any, error) {
+	m := k.magic.Load()
+	if m == nil {
+		return nil, ErrNone
+	}
+	found := m.flight.DoChan(name, func() (any, error) {
 		// Not with the first one's context: others wait for the same.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTime)
 		defer cancel()
@@ -186,10 +226,7 @@ func (k *keeper) load(ctx context.Context, name string) (*tls.Certificate, error
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
-		m := k.magic.Load()
-		if m == nil {
-			return nil, ErrNone
-		}
+		forgets := k.forgets.Load()
 		before := m.cache.AllMatchingCertificates(name)
 		cert, err := m.config.CacheManagedCertificate(ctx, name)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -199,6 +236,9 @@ func (k *keeper) load(ctx context.Context, name string) (*tls.Certificate, error
 			return nil, err
 		}
 		m.discard(before, cert.Hash())
+		if k.forgets.Load() != forgets { // perhaps this name; another one's is loaded again
+			m.discard([]certmagic.Certificate{cert}, "")
+		}
 		return &cert.Certificate, nil
 	})
 	select {
@@ -209,6 +249,13 @@ func (k *keeper) load(ctx context.Context, name string) (*tls.Certificate, error
 		return r.Val.(*tls.Certificate), nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	}
+}
+
+// renewed loads a certificate of which an older one is in memory, beside its caller.
+func (k *keeper) renewed(name, serial string) {
+	if cert, ok := k.kept(name); ok && serialOf(cert.Leaf) != serial {
+		go func() { _, _ = k.load(context.Background(), name) }() // else near its end
 	}
 }
 
@@ -231,6 +278,7 @@ func (k *keeper) forget(names ...string) {
 	if m == nil {
 		return
 	}
+	k.forgets.Add(1) // before, so that a load under way sees it or is undone here
 	for _, name := range names {
 		m.discard(m.cache.AllMatchingCertificates(name), "")
 		k.mu.Lock()
@@ -239,9 +287,13 @@ func (k *keeper) forget(names ...string) {
 	}
 }
 
-// close ends the cache's maintenance. Nothing may be asked of it any more.
+// close ends the cache's maintenance. Nothing is in memory after it.
 func (k *keeper) close() {
+	k.using.Lock()
+	k.closed = true
 	if m := k.magic.Swap(nil); m != nil {
-		m.cache.Stop()
+		k.stopping.Go(m.cache.Stop)
 	}
+	k.using.Unlock()
+	k.stopping.Wait()
 }

@@ -4,64 +4,83 @@ package certificates
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
 	"github.com/gatehouse-edge/gatehouse/tenancy/couch"
-	"github.com/gatehouse-edge/gatehouse/tenancy/provision"
 )
 
 const (
-	// sweepEvery is how often at most all names are looked through; a large fleet's take
-	// longer, and are looked through less often.
-	sweepEvery = 10 * time.Minute
-	// sweepShare bounds the part of the time that sweeps take.
-	sweepShare = 20
-	// sweepBatch is how many names are asked for at a time.
-	sweepBatch = 1000
-	// feedWait is how long the store may hold the feed of the records.
-	feedWait = 25 * time.Second
-	// tidyEvery is the pause after what failed for reasons of the store's.
-	tidyEvery = 10 * time.Second
+	// again is the pause before a record is read again that somebody else has written.
+	again = time.Second
+	// trouble is the first pause of a name, and of all, where the store or the storage
+	// fails. It doubles, for a name up to troubleMost and for all up to calmMost.
+	trouble     = time.Second
+	troubleMost = 10 * time.Minute
+	calmMost    = 30 * time.Second
 )
 
 // leading is one term of a leader.
 type leading struct {
 	s        *Service
 	settings *Settings
+	orders   *certmagic.Config
 	queue    *queue
 	budgets  *budgets
 	records  records
-	doubts   doubts
 	log      *zap.Logger
+
+	doubts, troubles pauses // of names
+	calm             calm   // of all
+
+	counted chan struct{} // closed when it is known what was ordered before this term
+	soon    chan struct{} // has a value when a sweep is wanted soon
+	horizon atomic.Int64  // a time.Duration: what is due later, a sweep finds in time
 }
 
-func newLeading(s *Service, settings *Settings) *leading {
-	id := ""
-	if known := s.storage.Load(); known != nil {
-		id = *known
+// newLeading begins a term; nil where the configuration has changed meanwhile.
+func newLeading(s *Service, settings *Settings, r records) *leading {
+	m := s.keeper.magic.Load()
+	if m == nil || m.settings != settings {
+		return nil
 	}
-	return &leading{
-		s: s, settings: settings, queue: newQueue(), budgets: newBudgets(settings.Limits),
-		records: records{cluster: s.Cluster, storage: id}, log: s.Logger,
+	w := &leading{
+		s: s, settings: settings, orders: m.orders, queue: newQueue(), budgets: newBudgets(settings.Limits),
+		records: r, log: s.Logger,
+		doubts: pauses{first: doubt, most: doubtMost}, troubles: pauses{first: trouble, most: troubleMost},
+		calm:    calm{pauses: pauses{first: trouble, most: calmMost}},
+		counted: make(chan struct{}), soon: make(chan struct{}, 1),
 	}
+	w.horizon.Store(int64(2 * sweepEvery))
+	return w
 }
 
 // run works until ctx ends, and waits for what is under way then.
 func (w *leading) run(ctx context.Context) {
 	var work sync.WaitGroup
-	work.Go(func() { w.follow(ctx) })
+	defer work.Wait()
 	work.Go(func() { w.sweeps(ctx) })
+	// What was ordered before has to be known first, since it counts in the budgets.
+	select {
+	case <-w.counted:
+	case <-ctx.Done():
+		return
+	}
 	parallel := w.settings.Parallel
 	if parallel <= 0 {
 		parallel = DefaultParallel
 	}
 	slots := make(chan struct{}, parallel)
 	for ctx.Err() == nil {
+		if left := w.calm.left(w.s.Now()); left > 0 {
+			sleep(ctx, left)
+			continue
+		}
 		select {
 		case slots <- struct{}{}:
 		case <-ctx.Done():
@@ -84,127 +103,84 @@ func (w *leading) run(ctx context.Context) {
 		}
 		timer.Stop()
 	}
-	work.Wait()
 }
 
 // look does what there is to do about a name, and says when there is more; never, where
-// that is not known before the next sweep.
+// a sweep finds it before.
 func (w *leading) look(ctx context.Context, name string) (next time.Time) {
 	next, err := w.tend(ctx, name)
+	now := w.s.Now()
 	switch {
 	case err == nil:
+		w.troubles.end(name)
+		w.calm.end()
+		if next.Sub(now) > time.Duration(w.horizon.Load()) {
+			return time.Time{}
+		}
 		return next
 	case ctx.Err() != nil:
 		return time.Time{}
-	case errors.Is(err, couch.ErrConflict), errors.Is(err, couch.ErrNotFound): // the record has changed meanwhile
-		return w.s.Now().Add(time.Second)
+	case errors.Is(err, couch.ErrConflict):
+		return now.Add(again)
+	case errors.Is(err, couch.ErrNotFound) && w.s.Ensure != nil: // the whole database is gone
+		_ = w.s.Ensure(ctx) // else it is tried again
 	}
+	w.calm.begin(now)
 	w.log.Warn("looking after the certificate of a name", zap.String("name", name), zap.Error(err))
-	return w.s.Now().Add(tidyEvery)
+	return now.Add(w.troubles.next(name))
 }
 
-// follow looks at names whose records others write: front doors that visitors of a new
-// host have come to. It begins from now, since a sweep has what was before.
-func (w *leading) follow(ctx context.Context) {
-	since := ""
-	for ctx.Err() == nil {
-		err := error(nil)
-		if since == "" {
-			var info couch.Info
-			info, err = w.s.Cluster.Info(ctx, provision.TLSDB)
-			since = info.UpdateSeq
-		}
-		if err == nil {
-			since, _, err = w.s.Cluster.Changes(ctx, provision.TLSDB, couch.Feed{Since: since, Wait: feedWait}, w.changed)
-		}
-		if err != nil {
-			since = ""
-			sleep(ctx, tidyEvery)
-		}
-	}
+// pauses are those of names, which double while something goes on. They are safe for
+// concurrent use.
+type pauses struct {
+	first, most time.Duration
+
+	mu    sync.Mutex
+	times map[string]int // bounded by what the queue has
 }
 
-// changed is told of a record that was written.
-func (w *leading) changed(c couch.Change) error {
-	var rec Record
-	name, ok := w.records.nameOf(c.ID)
-	if ok && !c.Deleted && json.Unmarshal(c.Doc, &rec) == nil && rec.Node != w.s.Node {
-		w.queue.add(name, w.s.Now())
+// next is the next pause of a name.
+func (p *pauses) next(name string) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.times == nil || len(p.times) > maxQueue {
+		p.times = map[string]int{}
 	}
-	return nil
+	n := p.times[name]
+	p.times[name] = n + 1
+	return min(p.first<<min(n, 20), p.most)
 }
 
-// sweeps looks through all names, at once and then again and again.
-func (w *leading) sweeps(ctx context.Context) {
-	for first := true; ctx.Err() == nil; {
-		begun := w.s.Now()
-		if err := w.sweep(ctx, first); err != nil && ctx.Err() == nil {
-			w.log.Warn("looking through all certificates", zap.Error(err))
-			sleep(ctx, tidyEvery)
-			continue
-		}
-		first = false
-		pause := max(sweepEvery, sweepShare*w.s.Now().Sub(begun))
-		if w.queue.spilled() {
-			pause = sweepEvery
-		}
-		sleep(ctx, pause)
-	}
+// end forgets a name.
+func (p *pauses) end(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.times, name)
 }
 
-// sweep finds the names that there is something to do about before the next one: records
-// that are due or nobody's any more, and names without one. The first one of a term
-// counts what was ordered before.
-func (w *leading) sweep(ctx context.Context, first bool) error {
-	for !w.s.Hosts.Loaded() {
-		if !sleep(ctx, time.Second) {
-			return ctx.Err()
-		}
-	}
-	now := w.s.Now()
-	soon := now.Add(2 * sweepEvery)
-	var sum Sum
-	err := w.records.walk(ctx, func(rec *Record) error {
-		sum.count(rec, now)
-		if first && rec.Held() { // also those of another issuer, which errs on the safe side
-			w.budgets.spend(rec.Name, rec.first(), rec.NotBefore, now)
-		}
-		_, known := w.s.Hosts.Owner(rec.Name)
-		if due := rec.due(); !known || due.Before(soon) {
-			if !known {
-				due = now
-			}
-			w.queue.add(rec.Name, due)
-		}
-		return ctx.Err()
-	})
-	if err != nil {
-		return err
-	}
-	w.s.counters.sum.Store(&sum)
-	batch := make([]string, 0, sweepBatch)
-	missing := func() error {
-		found, err := w.records.many(ctx, batch)
-		if err != nil {
-			return err
-		}
-		for _, name := range batch {
-			if found[name] == nil {
-				w.queue.add(name, now)
-			}
-		}
-		batch = batch[:0]
-		return ctx.Err()
-	}
-	for name, owner := range w.s.Hosts.Names() {
-		if owner.Deleting || !w.settings.qualifies(name) {
-			continue
-		}
-		if batch = append(batch, name); len(batch) == sweepBatch {
-			if err := missing(); err != nil {
-				return err
-			}
-		}
-	}
-	return missing()
+// calm is a pause of all work, since what all of it needs may not answer. It is safe for
+// concurrent use.
+type calm struct {
+	pauses
+	until atomic.Pointer[time.Time]
 }
+
+// begin pauses all work. Failures of what is done at the same time count as one.
+func (c *calm) begin(now time.Time) {
+	if until := c.until.Load(); until != nil && now.Before(*until) {
+		return
+	}
+	until := now.Add(c.next(""))
+	c.until.Store(&until)
+}
+
+// left is how long the pause lasts yet.
+func (c *calm) left(now time.Time) time.Duration {
+	if until := c.until.Load(); until != nil {
+		return until.Sub(now)
+	}
+	return 0
+}
+
+// end forgets how often there was trouble.
+func (c *calm) end() { c.pauses.end("") }

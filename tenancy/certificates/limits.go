@@ -1,14 +1,8 @@
-// Limits: how many orders an authority takes, and what of that is left.
+// Limits: how many orders an authority takes in a time.
 
 package certificates
 
-import (
-	"slices"
-	"sync"
-	"time"
-
-	"golang.org/x/net/publicsuffix"
-)
+import "time"
 
 // Limit is a number of orders in a time; the zero value is no limit.
 type Limit struct {
@@ -38,136 +32,114 @@ var DefaultLimits = Limits{
 // maxBudgets bounds the domains, names or addresses that are counted at a time.
 const maxBudgets = 100_000
 
-// budget counts the orders of each key within a window that moves. It is safe for
+// budget counts the orders of each key within a window that moves. It is not safe for
 // concurrent use.
 type budget struct {
 	limit Limit
-	mu    sync.Mutex
-	spent map[string][]time.Time
+	keys  map[string]*spent
 }
 
-func newBudget(limit Limit) *budget { return &budget{limit: limit, spent: map[string][]time.Time{}} }
+// spent is what is known of one key.
+type spent struct {
+	times []time.Time // of orders within the window, the earliest first
+	hold  time.Time   // until when there is no room, since the authority says so
+	last  time.Time   // the last place that was given to one that waits
+}
 
-// wait is how long it is until there is room for one more; 0 for now.
-func (b *budget) wait(key string, now time.Time) time.Duration {
+func newBudget(limit Limit) *budget { return &budget{limit: limit, keys: map[string]*spent{}} }
+
+// until is when there is room for one more; the zero time for now.
+func (b *budget) until(key string, now time.Time) (at time.Time) {
+	s := b.keys[key]
+	if s == nil {
+		return at
+	}
+	if s.hold.After(now) {
+		at = s.hold
+	}
+	b.trim(s, now)
+	if n := len(s.times); b.limit.Orders > 0 && n >= b.limit.Orders {
+		if free := s.times[n-b.limit.Orders].Add(b.limit.Window); free.After(at) {
+			at = free
+		}
+	}
+	return at
+}
+
+// place is a time of its own for one that waits until a time, since there is not room
+// for all at once then: each would look, and write down that it goes on waiting.
+func (b *budget) place(key string, until, now time.Time) time.Time {
 	if b.limit.Orders <= 0 {
-		return 0
+		return until
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	times := b.within(key, now)
-	if len(times) < b.limit.Orders {
-		return 0
+	s := b.of(key, now)
+	if next := s.last.Add(b.limit.Window / time.Duration(b.limit.Orders)); next.After(until) {
+		until = next
 	}
-	return times[len(times)-b.limit.Orders].Add(b.limit.Window).Sub(now)
+	s.last = until
+	return until
 }
 
-// spend counts an order made at a time. Where too many keys are counted it forgets
-// those that have none left within their window, and then others.
+// spend counts an order made at a time.
 func (b *budget) spend(key string, at, now time.Time) {
 	if b.limit.Orders <= 0 || now.Sub(at) >= b.limit.Window {
 		return
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.spent) >= maxBudgets && b.spent[key] == nil {
-		for other := range b.spent {
-			if len(b.within(other, now)) == 0 || len(b.spent) >= maxBudgets {
-				delete(b.spent, other)
-			}
-			if len(b.spent) < maxBudgets*9/10 {
-				break
-			}
-		}
+	if at.After(now) { // by another clock
+		at = now
 	}
-	times := append(b.within(key, now), at)
-	slices.SortFunc(times, time.Time.Compare) // what is read from records comes in any order
-	if keep := 2 * b.limit.Orders; len(times) > keep {
-		times = slices.Delete(times, 0, len(times)-keep)
+	s := b.of(key, now)
+	b.trim(s, now)
+	i := len(s.times)
+	for i > 0 && s.times[i-1].After(at) { // what is read from records comes in any order
+		i--
 	}
-	b.spent[key] = times
+	s.times = append(s.times, time.Time{})
+	copy(s.times[i+1:], s.times[i:])
+	s.times[i] = at
+	if extra := len(s.times) - b.limit.Orders; extra > 0 {
+		s.times = s.times[:copy(s.times, s.times[extra:])] // only the latest are ever asked for
+	}
 }
 
-// take is spend, where there is room.
-func (b *budget) take(key string, now time.Time) bool {
-	if b.wait(key, now) > 0 {
-		return false
+// hold leaves no room until a time.
+func (b *budget) hold(key string, until, now time.Time) {
+	if s := b.of(key, now); until.After(s.hold) {
+		s.hold = until
 	}
-	b.spend(key, now, now)
-	return true
 }
 
-// within are the times that still count. b.mu is held.
-func (b *budget) within(key string, now time.Time) []time.Time {
-	times := b.spent[key]
+// trim forgets what is not within the window any more.
+func (b *budget) trim(s *spent, now time.Time) {
 	i := 0
-	for i < len(times) && now.Sub(times[i]) >= b.limit.Window {
+	for i < len(s.times) && now.Sub(s.times[i]) >= b.limit.Window {
 		i++
 	}
-	if i == len(times) {
-		if times != nil {
-			delete(b.spent, key)
+	if i > 0 {
+		s.times = s.times[:copy(s.times, s.times[i:])]
+	}
+}
+
+// of is what is known of a key, and room for it. Where too many keys are counted it
+// forgets a tenth of them: those that do not matter any more, and then any.
+func (b *budget) of(key string, now time.Time) *spent {
+	if s := b.keys[key]; s != nil {
+		return s
+	}
+	if len(b.keys) >= maxBudgets {
+		for other, s := range b.keys {
+			if b.trim(s, now); len(s.times) == 0 && !s.hold.After(now) && !s.last.After(now) {
+				delete(b.keys, other)
+			}
 		}
-		return nil
-	}
-	b.spent[key] = times[i:]
-	return times[i:]
-}
-
-// registered is the registered domain of a name: the public suffix and one label.
-func registered(name string) string {
-	domain, err := publicsuffix.EffectiveTLDPlusOne(name)
-	if err != nil { // a public suffix itself
-		return name
-	}
-	return domain
-}
-
-// budgets are those of one authority.
-type budgets struct {
-	account, domain, name *budget
-
-	mu    sync.Mutex
-	pause time.Time // until when the authority wants no orders at all
-}
-
-func newBudgets(l Limits) *budgets {
-	return &budgets{account: newBudget(l.Account), domain: newBudget(l.Domain), name: newBudget(l.Name)}
-}
-
-// wait is how long an order for a name has to wait, and for which budget.
-func (b *budgets) wait(name string, first bool, now time.Time) (d time.Duration, which string) {
-	b.mu.Lock()
-	d, which = b.pause.Sub(now), "authority"
-	b.mu.Unlock()
-	if w := b.account.wait("", now); w > d {
-		d, which = w, "account"
-	}
-	if w := b.name.wait(name, now); w > d {
-		d, which = w, "name"
-	}
-	if first {
-		if w := b.domain.wait(registered(name), now); w > d {
-			d, which = w, "domain"
+		for other := range b.keys {
+			if len(b.keys) < maxBudgets*9/10 {
+				break
+			}
+			delete(b.keys, other)
 		}
 	}
-	return max(d, 0), which
-}
-
-// spend counts an order.
-func (b *budgets) spend(name string, first bool, at, now time.Time) {
-	b.account.spend("", at, now)
-	b.name.spend(name, at, now)
-	if first {
-		b.domain.spend(registered(name), at, now)
-	}
-}
-
-// hold makes all orders wait, as the authority has asked.
-func (b *budgets) hold(until time.Time) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if until.After(b.pause) {
-		b.pause = until
-	}
+	s := new(spent)
+	b.keys[key] = s
+	return s
 }

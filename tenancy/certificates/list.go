@@ -92,10 +92,11 @@ type Sum struct {
 	Held   int
 }
 
+func newSum(now time.Time) *Sum {
+	return &Sum{At: now, States: map[State]int{}, Left: make([]int, len(Buckets))}
+}
+
 func (s *Sum) count(rec *Record, now time.Time) {
-	if s.States == nil {
-		s.At, s.States, s.Left = now, map[State]int{}, make([]int, len(Buckets))
-	}
 	s.States[rec.State]++
 	if !rec.Held() {
 		return

@@ -4,8 +4,10 @@ package certificates
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -49,46 +51,139 @@ func proofWait(looks int) time.Duration { return min(proofFirst<<min(looks, 10),
 func (p *Proof) Check(ctx context.Context, name, token string) error {
 	ctx, cancel := context.WithTimeout(ctx, proofTime)
 	defer cancel()
-	resolver := p.Resolver
-	if resolver == nil {
-		resolver = net.DefaultResolver
+	q := &question{ctx: ctx, resolver: p.Resolver}
+	if q.resolver == nil {
+		q.resolver = net.DefaultResolver
 	}
 	var has []string
 	if len(p.Names) > 0 {
-		cname, err := resolver.LookupCNAME(ctx, name+".")
-		cname = strings.ToLower(strings.TrimSuffix(cname, "."))
-		if err == nil && slices.Contains(p.Names, cname) {
+		end := q.cname(name)
+		if p.named(q, end) {
 			return nil
 		}
-		if err == nil && cname != "" && cname != name {
-			has = append(has, "CNAME "+cname)
+		switch {
+		case end != "" && end != name:
+			has = append(has, "CNAME "+end)
+		case end == name && len(p.Addresses) == 0:
+			has = append(has, "addresses of its own")
 		}
 	}
 	if len(p.Addresses) > 0 {
-		found, err := resolver.LookupNetIP(ctx, "ip", name+".")
-		ours := err == nil && len(found) > 0
+		found := q.addresses(name)
+		ours := len(found) > 0
 		for _, addr := range found {
-			has = append(has, addr.Unmap().String())
-			ours = ours && slices.Contains(p.Addresses, addr.Unmap())
+			has = append(has, addr.String())
+			ours = ours && slices.Contains(p.Addresses, addr)
 		}
 		if ours {
 			return nil
 		}
 	}
-	if token != "" {
-		texts, err := resolver.LookupTXT(ctx, TXTLabel+"."+name+".")
-		if err == nil && slices.Contains(texts, token) {
-			return nil
-		}
-		var missing *net.DNSError
-		if err != nil && !(errors.As(err, &missing) && missing.IsNotFound) && len(has) == 0 {
-			return fmt.Errorf("the DNS does not answer for %s: %w", name, err)
-		}
+	if token != "" && slices.Contains(q.texts(TXTLabel+"."+name), token) {
+		return nil
+	}
+	if len(has) == 0 && q.failed != nil {
+		return fmt.Errorf("the DNS does not answer for %s: %w", name, q.failed)
 	}
 	if len(has) == 0 {
 		has = []string{"nothing"}
 	}
 	return fmt.Errorf("%s points to %s, and not here: set %s", name, strings.Join(has, ", "), strings.Join(p.Wanted(name, token), ", or "))
+}
+
+// named tells whether the end of a name's aliases is one of the platform's names, or
+// where one of these ends: a resolver tells the end alone.
+func (p *Proof) named(q *question, end string) bool {
+	if end == "" {
+		return false
+	}
+	for _, target := range p.Names {
+		if target = bare(target); target == end || q.cname(target) == end {
+			return true
+		}
+	}
+	return false
+}
+
+// question asks the DNS for one name.
+type question struct {
+	ctx      context.Context
+	resolver Resolver
+	failed   error // the last question without an answer; that there is nothing is one
+}
+
+func (q *question) note(err error) {
+	var missing *net.DNSError
+	if err != nil && !(errors.As(err, &missing) && missing.IsNotFound) {
+		q.failed = err
+	}
+}
+
+// cname is where the aliases of a name end; empty where there is no such name.
+func (q *question) cname(name string) string {
+	end, err := q.resolver.LookupCNAME(q.ctx, name+".")
+	if q.note(err); err != nil {
+		return ""
+	}
+	return bare(end)
+}
+
+func (q *question) addresses(name string) []netip.Addr {
+	found, err := q.resolver.LookupNetIP(q.ctx, "ip", name+".")
+	if q.note(err); err != nil {
+		return nil
+	}
+	for i := range found {
+		found[i] = found[i].Unmap()
+	}
+	return found
+}
+
+func (q *question) texts(name string) []string {
+	found, err := q.resolver.LookupTXT(q.ctx, name+".")
+	q.note(err)
+	return found
+}
+
+// bare is a name of the DNS in normal form.
+func bare(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
+
+// prove asks for the domain's proof, where one is wanted. done says that the order has
+// to wait for it.
+func (w *leading) prove(ctx context.Context, rec *Record) (done bool, next time.Time, err error) {
+	p := w.settings.Proof
+	if p == nil || rec.Parent != "" { // the host of an app is proven by its instance's name
+		return false, next, nil
+	}
+	if rec.ProofToken == "" {
+		var token [16]byte
+		if _, err := io.ReadFull(w.s.random(), token[:]); err != nil {
+			return true, next, err
+		}
+		rec.ProofToken = "gatehouse-" + hex.EncodeToString(token[:])
+	}
+	cause := p.Check(ctx, rec.Name, rec.ProofToken)
+	if cause == nil {
+		if rec.State == Waiting {
+			rec.State, rec.Tries, rec.Error = Pending, 0, ""
+		}
+		return false, next, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return true, next, err
+	}
+	if rec.Held() { // renewed all the same: the authority is the judge
+		return false, next, nil
+	}
+	next, err = w.put(ctx, rec, func() {
+		looks := rec.Tries
+		if rec.State != Waiting {
+			looks = 0
+		}
+		rec.State, rec.Tries, rec.Error = Waiting, looks+1, cause.Error()
+		rec.Next = w.s.Now().Add(proofWait(looks))
+	})
+	return true, next, err
 }
 
 // Wanted are the DNS records of which a name is to have one, for people.

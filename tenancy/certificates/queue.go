@@ -55,8 +55,6 @@ func (q *queue) add(name string, at time.Time) {
 	case at.Before(it.at):
 		it.at = at
 		heap.Fix(&q.order, it.index)
-	default:
-		return
 	}
 	if it.index == 0 {
 		q.signal()

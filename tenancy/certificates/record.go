@@ -50,6 +50,26 @@ type Record struct {
 // Held tells whether there is a certificate, maybe one that has expired.
 func (r *Record) Held() bool { return !r.NotAfter.IsZero() }
 
+// describe notes what a certificate is.
+func (r *Record) describe(held *heldCertificate) {
+	r.Issuer, r.Serial = held.issuer, serialOf(held.leaf)
+	r.NotBefore, r.NotAfter = held.leaf.NotBefore.UTC(), held.leaf.NotAfter.UTC()
+}
+
+// is tells whether a certificate is the one that the record is of.
+func (r *Record) is(held *heldCertificate) bool {
+	return r.Held() && r.Issuer == held.issuer && r.Serial == serialOf(held.leaf)
+}
+
+// lose notes that there is no certificate. Its issuer stays, so that what may be left
+// of it is removed with the name.
+func (r *Record) lose() {
+	if r.State == Issued {
+		r.State = Pending
+	}
+	r.Serial, r.NotBefore, r.NotAfter, r.RenewAt, r.ARI = "", time.Time{}, time.Time{}, time.Time{}, time.Time{}
+}
+
 // until is when a certificate that was issued is to be renewed.
 func (r *Record) until() time.Time {
 	if r.Next.After(r.RenewAt) { // for the sake of a budget

@@ -5,11 +5,10 @@ package certificates
 import (
 	"context"
 	"errors"
-	"fmt"
-	"sync"
 	"time"
 
 	"github.com/caddyserver/certmagic"
+	"github.com/mholt/acmez/v3/acme"
 	"go.uber.org/zap"
 )
 
@@ -36,13 +35,17 @@ func (w *leading) leave(ctx context.Context, rec *Record) (next time.Time, err e
 		return next, err
 	}
 	if !gone {
-		return w.s.Now().Add(w.doubts.pause(rec.Name)), nil
+		return w.s.Now().Add(w.doubts.next(rec.Name)), nil
 	}
 	w.doubts.end(rec.Name)
 	ctx, cancel := context.WithTimeout(ctx, leaveTime)
 	defer cancel()
-	if removed, err := w.remove(ctx, rec); !removed {
-		return w.s.Now(), err
+	err = w.locked(ctx, rec.Name, func() error { return w.remove(ctx, rec) })
+	if errors.Is(err, errBack) {
+		return w.s.Now(), nil
+	}
+	if err != nil {
+		return next, err
 	}
 	w.s.keeper.forget(rec.Name)
 	if err := w.records.drop(ctx, rec); err != nil {
@@ -53,21 +56,14 @@ func (w *leading) leave(ctx context.Context, rec *Record) (next time.Time, err e
 	return next, nil
 }
 
-// remove takes what there is of a name out of the storage, under certmagic's own lock of
-// issuing, so that no order of it is under way; but nothing of one that has come back.
-func (w *leading) remove(ctx context.Context, rec *Record) (removed bool, err error) {
-	storage := w.settings.Storage
-	lock := "issue_cert_" + rec.Name
-	if err := storage.Lock(ctx, lock); err != nil {
-		return false, fmt.Errorf("locking %s: %w", rec.Name, err)
-	}
-	defer func() {
-		if err := storage.Unlock(context.WithoutCancel(ctx), lock); err != nil {
-			w.log.Warn("unlocking the certificate of a name", zap.String("name", rec.Name), zap.Error(err))
-		}
-	}()
+// errBack: somebody has the name again.
+var errBack = errors.New("the name is somebody's again")
+
+// remove takes what there is of a name out of the storage; but nothing of one that has
+// come back. No order of it is under way.
+func (w *leading) remove(ctx context.Context, rec *Record) error {
 	if _, back := w.s.Hosts.Owner(rec.Name); back {
-		return false, nil
+		return errBack
 	}
 	issuers := map[string]certmagic.Issuer{}
 	if rec.Issuer != "" {
@@ -78,62 +74,42 @@ func (w *leading) remove(ctx context.Context, rec *Record) (removed bool, err er
 	}
 	for key, issuer := range issuers {
 		held, err := w.heldFrom(ctx, key, rec.Name)
-		if err != nil {
-			return false, err
+		if err != nil && !errors.Is(err, errBroken) {
+			return err
 		}
 		if held != nil {
-			w.revoke(ctx, issuer, held, rec.Name)
+			if err := w.revoke(ctx, issuer, held, rec.Name); err != nil {
+				return err
+			}
 			cert := held.certificate()
-			if err := storage.Delete(ctx, certmagic.StorageKeys.OCSPStaple(&cert, held.pem)); err != nil {
-				return false, err
+			if err := w.delete(ctx, certmagic.StorageKeys.OCSPStaple(&cert, held.pem)); err != nil {
+				return err
 			}
 		}
-		if err := storage.Delete(ctx, certmagic.StorageKeys.CertsSitePrefix(key, rec.Name)); err != nil {
-			return false, err
+		if err := w.delete(ctx, certmagic.StorageKeys.CertsSitePrefix(key, rec.Name)); err != nil {
+			return err
 		}
 	}
-	return true, nil
+	return nil
 }
 
-// revoke revokes a certificate where that is wanted. One that cannot be revoked expires.
-func (w *leading) revoke(ctx context.Context, issuer certmagic.Issuer, held *heldCertificate, name string) {
+// revoke revokes a certificate where that is wanted. One that cannot be revoked expires;
+// an error says only that there was no time to try.
+func (w *leading) revoke(ctx context.Context, issuer certmagic.Issuer, held *heldCertificate, name string) error {
 	revoker, ok := issuer.(certmagic.Revoker)
 	if !w.settings.Revoke || !ok || held.leaf.NotAfter.Before(w.s.Now()) {
-		return
+		return nil
 	}
-	meta, err := w.settings.Storage.Load(ctx, certmagic.StorageKeys.SiteMeta(held.issuer, name))
-	if err == nil {
-		err = revoker.Revoke(ctx, held.resource(meta), cessation)
-	}
-	if err != nil && !errors.Is(err, context.Canceled) {
+	err := revoker.Revoke(ctx, held.resource(), cessation)
+	var problem acme.Problem
+	switch {
+	case err == nil:
+		w.s.counters.revoked.Add(1)
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.As(err, &problem) && problem.Type == acme.ProblemTypeAlreadyRevoked: // by who died before the removal
+	default:
 		w.log.Warn("a certificate could not be revoked; it expires by itself", zap.String("name", name), zap.Time("not_after", held.leaf.NotAfter), zap.Error(err))
-		return
 	}
-	w.s.counters.revoked.Add(1)
-}
-
-// doubts count how often names were found that the directory does not know, and somebody
-// has by the store. They are safe for concurrent use.
-type doubts struct {
-	mu    sync.Mutex
-	times map[string]int // bounded by the queue
-}
-
-// pause is the next one of a name.
-func (d *doubts) pause(name string) time.Duration {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.times == nil || len(d.times) > maxQueue {
-		d.times = map[string]int{}
-	}
-	n := d.times[name]
-	d.times[name]++
-	return min(doubt<<min(n, 20), doubtMost)
-}
-
-// end forgets a name.
-func (d *doubts) end(name string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.times, name)
+	return nil
 }

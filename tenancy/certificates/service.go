@@ -5,10 +5,8 @@ package certificates
 import (
 	"context"
 	"crypto/tls"
-	"encoding/hex"
 	"errors"
 	"io"
-	"io/fs"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,14 +39,16 @@ type Service struct {
 	changed  chan struct{} // closed when the settings change
 	settings atomic.Pointer[Settings]
 
-	lead     atomic.Pointer[leading] // while this front door leads
-	storage  atomic.Pointer[string]  // the id of the storage, once it is known
-	clients  atomic.Pointer[budget]
+	holder   string                   // what the lease knows this service by; for Run alone
+	lead     atomic.Pointer[leading]  // while this front door leads
+	identity atomic.Pointer[identity] // of the storage, once it is known
+	clients  atomic.Pointer[clients]
 	waiting  chan struct{} // handshakes that wait for a certificate
 	counters Counters
 }
 
-// New makes a Service, which does nothing before Use and Run.
+// New makes a Service, which does nothing before Use and Run. Run has to be called
+// where Use was, since it alone ends what Use begins.
 func New(o Options) *Service {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -59,25 +59,20 @@ func New(o Options) *Service {
 	if o.Lease <= 0 {
 		o.Lease = DefaultLease
 	}
-	return &Service{
-		Options: o, keeper: newKeeper(o.Logger, o.Now), changed: make(chan struct{}),
-		waiting: make(chan struct{}, maxWaiting),
-	}
+	s := &Service{Options: o, changed: make(chan struct{}), waiting: make(chan struct{}, maxWaiting)}
+	s.keeper = newKeeper(o.Logger, o.Now, s.revoked)
+	return s
 }
 
-// Use takes up a configuration; nil for one that wants no certificates of ours.
+// Use takes up a configuration; nil for one that wants no certificates of ours, which
+// lets go of all that is in memory. After the end of Run it does nothing.
 func (s *Service) Use(settings *Settings) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := s.settings.Load()
-	if settings != nil {
-		s.keeper.use(settings)
-		if before == nil || before.Limits.Client != settings.Limits.Client {
-			s.clients.Store(newBudget(settings.Limits.Client))
-		}
-		if before == nil || before.Storage != settings.Storage {
-			s.storage.Store(nil)
-		}
+	s.keeper.use(settings)
+	if settings != nil && (before == nil || before.Limits.Client != settings.Limits.Client) {
+		s.clients.Store(newClients(settings.Limits.Client))
 	}
 	s.settings.Store(settings)
 	close(s.changed)
@@ -118,116 +113,6 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
-// standEvery is how often a front door looks whether it is to lead.
-const standEvery = 5 * time.Second
-
-// stand waits to lead, and leads, until ctx ends.
-func (s *Service) stand(ctx context.Context, settings *Settings) {
-	var l *leases
-	for ctx.Err() == nil {
-		if l == nil {
-			id, err := s.identify(ctx, settings)
-			if err == nil && s.Ensure != nil {
-				err = s.Ensure(ctx)
-			}
-			if err != nil {
-				if ctx.Err() == nil {
-					s.Logger.Warn("the storage of certificates cannot be used yet", zap.Error(err))
-				}
-				sleep(ctx, standEvery)
-				continue
-			}
-			l = &leases{cluster: s.Cluster, node: s.Node, id: id + "!leader", length: s.Lease, now: s.Now}
-		}
-		held, err := l.try(ctx)
-		switch {
-		case err != nil && ctx.Err() == nil:
-			s.Logger.Warn("the lease on the orders of certificates cannot be read", zap.Error(err))
-		case held != nil:
-			s.leads(ctx, settings, l, held)
-		}
-		sleep(ctx, min(standEvery, s.Lease/3))
-	}
-}
-
-// leads does a leader's work until the lease, or ctx, ends.
-func (s *Service) leads(ctx context.Context, settings *Settings, l *leases, held *lease) {
-	s.Logger.Info("this front door leads the orders of certificates")
-	term, lost := context.WithCancel(ctx)
-	var kept sync.WaitGroup
-	kept.Go(func() { l.keep(term, held, s.Logger, lost) })
-	w := newLeading(s, settings)
-	s.lead.Store(w)
-	w.run(term)
-	s.lead.Store(nil)
-	gone := term.Err() != nil && ctx.Err() == nil // lost, and not given up
-	lost()
-	kept.Wait()
-	if !gone {
-		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), couch.DefaultCallTimeout)
-		defer cancel()
-		l.giveUp(end, held)
-	}
-}
-
-// identityKey is where a storage has the id by which its records are told from those of
-// other storages on the same store.
-const identityKey = "gatehouse/storage_id"
-
-// identify reads the storage's id, or gives it one.
-func (s *Service) identify(ctx context.Context, settings *Settings) (string, error) {
-	if id := s.storage.Load(); id != nil {
-		return *id, nil
-	}
-	storage := settings.Storage
-	raw, err := storage.Load(ctx, identityKey)
-	if errors.Is(err, fs.ErrNotExist) {
-		raw, err = s.nameStorage(ctx, settings)
-	}
-	if err != nil {
-		return "", err
-	}
-	id := string(raw)
-	if _, err := hex.DecodeString(id); err != nil || len(id) != 16 {
-		return "", errors.New(identityKey + " of the storage is not an id that Gatehouse has written")
-	}
-	s.storage.Store(&id)
-	return id, nil
-}
-
-// nameStorage gives the storage an id, unless another front door has meanwhile.
-func (s *Service) nameStorage(ctx context.Context, settings *Settings) ([]byte, error) {
-	storage := settings.Storage
-	if err := storage.Lock(ctx, "gatehouse_storage_id"); err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err := storage.Unlock(context.WithoutCancel(ctx), "gatehouse_storage_id"); err != nil {
-			s.Logger.Warn("unlocking the storage of certificates", zap.Error(err))
-		}
-	}()
-	raw, err := storage.Load(ctx, identityKey)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return raw, err
-	}
-	var id [8]byte
-	if _, err := io.ReadFull(s.random(), id[:]); err != nil {
-		return nil, err
-	}
-	raw = []byte(hex.EncodeToString(id[:]))
-	return raw, storage.Store(ctx, identityKey, raw)
-}
-
-// records are those of the storage in use.
-func (s *Service) records(ctx context.Context) (records, error) {
-	settings := s.settings.Load()
-	if settings == nil {
-		return records{}, ErrInactive
-	}
-	id, err := s.identify(ctx, settings)
-	return records{cluster: s.Cluster, storage: id}, err
-}
-
 // ErrInactive: no configuration wants certificates of ours.
 var ErrInactive = errors.New("the configuration does not have Gatehouse keep certificates (get_certificate tenancy)")
 
@@ -249,6 +134,26 @@ func (s *Service) Want(names ...string) {
 
 // Forget lets go of what is in memory of names that are nobody's any more.
 func (s *Service) Forget(names ...string) { s.keeper.forget(names...) }
+
+// revoked has the certificate of a name renewed at once: its authority says that it has
+// revoked it.
+func (s *Service) revoked(name string) {
+	ctx, cancel := context.WithTimeout(context.Background(), loadTime)
+	defer cancel()
+	r, err := s.records(ctx)
+	if err != nil {
+		return // the leader asks the authority itself, by and by
+	}
+	rec, err := r.get(ctx, name)
+	if err != nil || rec == nil || rec.State != Issued || !rec.RenewAt.After(s.Now()) {
+		return
+	}
+	rec.RenewAt, rec.Node = s.Now(), s.Node
+	if err := r.put(ctx, rec); err != nil && !errors.Is(err, couch.ErrConflict) {
+		s.Logger.Warn("the record of a certificate that was revoked", zap.String("name", name), zap.Error(err))
+	}
+	s.Want(name)
+}
 
 // sleep waits for a time, or until ctx ends, which it tells.
 func sleep(ctx context.Context, d time.Duration) bool {

@@ -1,0 +1,81 @@
+// Identity: by which the records of one storage are told from those of another.
+
+package certificates
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
+
+	"go.uber.org/zap"
+)
+
+// identityKey is where a storage has the id by which its records are told from those of
+// other storages on the same store.
+const identityKey = "gatehouse/storage_id"
+
+// identity is the id of the storage of settings.
+type identity struct {
+	of *Settings // so that a slow answer is not taken for that of another configuration's
+	id string
+}
+
+// identify reads the storage's id, or gives it one.
+func (s *Service) identify(ctx context.Context, settings *Settings) (string, error) {
+	if known := s.identity.Load(); known != nil && known.of == settings {
+		return known.id, nil
+	}
+	raw, err := settings.Storage.Load(ctx, identityKey)
+	if errors.Is(err, fs.ErrNotExist) {
+		raw, err = s.nameStorage(ctx, settings)
+	}
+	if err != nil {
+		return "", err
+	}
+	id := string(raw)
+	if _, err := hex.DecodeString(id); err != nil || len(id) != 16 {
+		return "", errors.New(identityKey + " of the storage is not an id that Gatehouse has written")
+	}
+	s.identity.Store(&identity{of: settings, id: id})
+	return id, nil
+}
+
+// nameStorage gives the storage an id, unless another front door has meanwhile.
+func (s *Service) nameStorage(ctx context.Context, settings *Settings) ([]byte, error) {
+	storage := settings.Storage
+	if err := storage.Lock(ctx, "gatehouse_storage_id"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err := storage.Unlock(context.WithoutCancel(ctx), "gatehouse_storage_id"); err != nil {
+			s.Logger.Warn("unlocking the storage of certificates", zap.Error(err))
+		}
+	}()
+	raw, err := storage.Load(ctx, identityKey)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return raw, err
+	}
+	var id [8]byte
+	if _, err := io.ReadFull(s.random(), id[:]); err != nil {
+		return nil, err
+	}
+	raw = []byte(hex.EncodeToString(id[:]))
+	return raw, storage.Store(ctx, identityKey, raw)
+}
+
+// records are those of the storage in use.
+func (s *Service) records(ctx context.Context) (records, error) {
+	settings := s.settings.Load()
+	if settings == nil {
+		return records{}, ErrInactive
+	}
+	return s.recordsOf(ctx, settings)
+}
+
+// recordsOf are those of the storage of settings.
+func (s *Service) recordsOf(ctx context.Context, settings *Settings) (records, error) {
+	id, err := s.identify(ctx, settings)
+	return records{cluster: s.Cluster, storage: id}, err
+}

@@ -1,0 +1,151 @@
+// Sweep: the leader's look through all names.
+
+package certificates
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+const (
+	// sweepEvery is how often at most all names are looked through; a large fleet's take
+	// longer, and are looked through less often.
+	sweepEvery = 10 * time.Minute
+	// sweepLeast is the pause before a sweep that is wanted soon.
+	sweepLeast = 20 * time.Second
+	// sweepShare bounds the part of the time that sweeps take.
+	sweepShare = 20
+	// sweepBatch is how many names are asked for at a time.
+	sweepBatch = 1000
+	// loadedEvery is how often it is looked whether the directory is loaded.
+	loadedEvery = time.Second
+)
+
+// sweeps looks through all names, at once and then again and again.
+func (w *leading) sweeps(ctx context.Context) {
+	for failed := 0; ; {
+		for !w.s.Hosts.Loaded() && sleep(ctx, loadedEvery) {
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		begun := time.Now()
+		if err := w.sweep(ctx); err != nil {
+			if ctx.Err() == nil {
+				w.log.Warn("looking through all certificates", zap.Error(err))
+			}
+			sleep(ctx, min(trouble<<min(failed, 10), calmMost))
+			failed++
+			continue
+		}
+		failed = 0
+		pause := max(sweepEvery, sweepShare*time.Since(begun))
+		w.horizon.Store(int64(2 * pause))
+		if w.queue.spilled() {
+			pause = sweepEvery
+		}
+		least := min(pause, max(sweepLeast, sweepShare*time.Since(begun)))
+		sleep(ctx, least)
+		timer := time.NewTimer(pause - least)
+		select {
+		case <-timer.C:
+		case <-w.soon:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+}
+
+// resweep has all names looked through soon.
+func (w *leading) resweep() {
+	select {
+	case w.soon <- struct{}{}:
+	default:
+	}
+}
+
+// sweep finds the names that there is something to do about before the next one: records
+// that are due or nobody's any more, and names without one. The first one of a term
+// counts what was ordered before, and lets the work begin.
+func (w *leading) sweep(ctx context.Context) error {
+	now := w.s.Now()
+	soon := now.Add(time.Duration(w.horizon.Load()))
+	sum := newSum(now)
+	first := false
+	select {
+	case <-w.counted:
+	default:
+		first = true
+		w.budgets.reset() // what a sweep has counted that has failed
+	}
+	err := w.records.walk(ctx, func(rec *Record) error {
+		sum.count(rec, now)
+		if first && rec.Held() { // also those of another issuer, which errs on the safe side
+			w.budgets.spend(rec.Name, rec.first(), rec.NotBefore, now)
+		}
+		if _, known := w.s.Hosts.Owner(rec.Name); !known {
+			w.queue.add(rec.Name, now)
+		} else if due := w.due(rec); due.Before(soon) {
+			w.queue.add(rec.Name, due)
+		}
+		return ctx.Err()
+	})
+	if err != nil {
+		return err
+	}
+	w.s.counters.sum.Store(sum)
+	if first {
+		close(w.counted)
+	}
+	return w.missing(ctx, now)
+}
+
+// missing finds the names that have no record.
+func (w *leading) missing(ctx context.Context, now time.Time) error {
+	batch := make([]string, 0, sweepBatch)
+	ask := func() error {
+		found, err := w.records.many(ctx, batch)
+		if err != nil {
+			return err
+		}
+		for _, name := range batch {
+			if found[name] == nil {
+				w.queue.add(name, now)
+			}
+		}
+		batch = batch[:0]
+		return ctx.Err()
+	}
+	for name, owner := range w.s.Hosts.Names() {
+		if owner.Deleting || !w.settings.qualifies(name) {
+			continue
+		}
+		if batch = append(batch, name); len(batch) == sweepBatch {
+			if err := ask(); err != nil {
+				return err
+			}
+		}
+	}
+	return ask()
+}
+
+// due is when there is something to do about a record. A certificate of an issuer that
+// the configuration does not have any more is none: nothing serves it.
+func (w *leading) due(rec *Record) time.Time {
+	if rec.State == Issued && !w.configured(rec.Issuer) {
+		return rec.Next
+	}
+	return rec.due()
+}
+
+// configured tells whether an issuer is one of the configuration's.
+func (w *leading) configured(issuer string) bool {
+	for _, i := range w.settings.Issuers {
+		if i.IssuerKey() == issuer {
+			return true
+		}
+	}
+	return false
+}
