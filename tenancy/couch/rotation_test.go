@@ -250,7 +250,7 @@ func TestBackAfterBackoff(t *testing.T) {
 func TestHoleFirst(t *testing.T) {
 	dark, accepted := hole(t)
 	live := serve(t, whole)
-	c := open(t, couch.Config{NodeTimeout: 100 * time.Millisecond, FeedGrace: 100 * time.Millisecond}, dark, live.URL)
+	c := open(t, couch.Config{NodeTimeout: time.Second, FeedGrace: time.Second}, dark, live.URL)
 	within(t, "reads round a black hole", func() {
 		for _, call := range reads(c) {
 			if err := call(t.Context()); err != nil {
@@ -262,7 +262,7 @@ func TestHoleFirst(t *testing.T) {
 		t.Errorf("the black hole was asked %d times", n)
 	}
 	// A write is not asked again, but it is not held until the end either.
-	c = open(t, couch.Config{NodeTimeout: 100 * time.Millisecond}, dark, live.URL)
+	c = open(t, couch.Config{NodeTimeout: time.Second}, dark, live.URL)
 	within(t, "a write into a black hole", func() {
 		if _, err := c.CreateDB(t.Context(), "db"); !errors.Is(err, tenancy.ErrUnavailable) {
 			t.Errorf("%v, want ErrUnavailable", err)
