@@ -6,6 +6,8 @@ package e2e
 import (
 	"context"
 	"crypto/tls"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -23,37 +25,57 @@ import (
 )
 
 // TestCertificatesOfTwo: two front doors that share a storage obtain each certificate
-// once, also when the one that orders is killed.
+// once, also when one of them is killed.
 func TestCertificatesOfTwo(t *testing.T) {
 	t.Parallel()
-	server := testkit.PouchDB(t)
-	shared := t.TempDir()
+	t.Run("files", func(t *testing.T) {
+		t.Parallel()
+		server := testkit.PouchDB(t)
+		shared := t.TempDir()
+		certificatesOfTwo(t, server, "files", "storage file_system "+shared)
+		if found, err := filepath.Glob(filepath.Join(shared, "certificates", "*", "late.files.example.com", "*.key")); err != nil || len(found) != 1 {
+			t.Errorf("the keys are %q (%v)", found, err)
+		}
+	})
+	t.Run("couchdb", func(t *testing.T) {
+		t.Parallel()
+		server := testkit.PouchDB(t)
+		certificatesOfTwo(t, server, "couchdb", fmt.Sprintf("storage couchdb %s {\n\t\tencryption_key {env.GATEHOUSE_STORAGE_KEY}\n\t}", server.URL()))
+		for _, doc := range (couchServer{t, server.URL()}).docs("gatehouse/certificates") {
+			raw, err := json.Marshal(doc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			keeps(t, "the storage", string(raw), "PRIVATE KEY", "BEGIN")
+		}
+	})
+}
+
+func certificatesOfTwo(t *testing.T, server *testkit.Server, zone, storage string) {
 	one, other := newDoor(t, "store couchdb "+server.URL()), newDoor(t, "store couchdb "+server.URL())
 	// The authority comes to the first one; what the second orders it solves for it.
 	ca := one.authority(t, "\n\t\tcertificates {\n\t\t\tlimit domain off\n\t\t}")
 	other.of(ca, "\n\t\tcertificates {\n\t\t\tlimit domain off\n\t\t}")
 	for _, d := range []*door{one, other} {
-		d.acme += "\n\tstorage file_system " + shared
+		d.env = append(d.env, "GATEHOUSE_STORAGE_KEY="+base64.StdEncoding.EncodeToString([]byte("a key of exactly thirty-two byte")))
+		d.acme += "\n\t" + storage
 		d.configure("")
 	}
 	startReady(one, other)
+	doors := []*door{one, other}
 	names := make([]string, 6)
 	for i := range names {
-		names[i] = fmt.Sprintf("f%d.two.example.com", i)
-		[]*door{one, other}[i%2].add(names[i], nil)
+		names[i] = fmt.Sprintf("f%d.%s.example.com", i, zone)
+		doors[i%2].add(names[i], nil)
 	}
-	held := func(names []string) error {
-		for _, name := range names {
-			if found, err := filepath.Glob(filepath.Join(shared, "certificates", "*", name, name+".json")); err != nil || len(found) == 0 {
-				return fmt.Errorf("%s has none (%v)", name, err)
-			}
-		}
-		return nil
-	}
-	one.wait("all have a certificate", func() error { return held(names) })
-	for _, name := range names {
-		for _, d := range []*door{one, other} {
+	for i, name := range names {
+		for _, d := range doors {
 			d.answers(name, 200)
+		}
+		if out := doors[i%2].run("instances", "modify", name, "--public-name", "F", "--wait-tls"); !strings.Contains(out, "F") {
+			t.Logf("modify says\n%s", out)
+		}
+		for _, d := range doors {
 			if a := d.secure(ca, name); a.status != 200 {
 				t.Errorf("%s: %d", name, a.status)
 			}
@@ -63,11 +85,12 @@ func TestCertificatesOfTwo(t *testing.T) {
 		t.Errorf("%d orders for %d names", n, len(names))
 	}
 
-	// Either of them may lead; the authority's way is to the first.
 	other.kill()
-	late := []string{"late.two.example.com"}
-	one.add(late[0], nil)
-	one.waitFor(2*time.Minute, "the one that is left has a certificate", func() error { return held(late) })
+	late := "late." + zone + ".example.com"
+	one.run("instances", "add", late, "--wait-tls")
+	if a := one.secure(ca, late); a.status != 200 {
+		t.Errorf("%s: %d", late, a.status)
+	}
 	if n := ca.Count(testkit.ACMENewOrder); n != len(names)+1 {
 		t.Errorf("%d orders for %d names", n, len(names)+1)
 	}
@@ -99,11 +122,12 @@ func TestCertificatesRenewed(t *testing.T) {
 }
 
 // TestCertificatesProven: a domain that does not point here is not ordered, until it does.
+// The issuer is the option's own, and solves by HTTP.
 func TestCertificatesProven(t *testing.T) {
 	t.Parallel()
 	d := newDoor(t, "store embedded ./data")
 	ca := testkit.Pebble(t, testkit.PebbleOptions{HTTPPort: d.http, TLSPort: d.https})
-	d.of(ca, fmt.Sprintf("\n\t\tcertificates {\n\t\t\tpoints_to 127.0.0.1\n\t\t\tresolver %s\n\t\t}", ca.DNS))
+	d.of(ca, fmt.Sprintf("\n\t\tcertificates {\n\t\t\tpoints_to 127.0.0.1\n\t\t\tresolver %s\n\t\t\tissuer acme {\n\t\t\t\tdir %s\n\t\t\t\ttrusted_roots %s\n\t\t\t\tdisable_tlsalpn_challenge\n\t\t\t}\n\t\t}", ca.DNS, ca.Directory, ca.Root))
 	const name = "elsewhere.proof.example.com"
 	ca.SetA(t, name, "192.0.2.7")
 	d.startReady()
@@ -122,6 +146,13 @@ func TestCertificatesProven(t *testing.T) {
 	ca.SetA(t, name, "127.0.0.1")
 	d.run("instances", "domains", name, "--check")
 	d.held(name)
+	if out := d.log.String(); !strings.Contains(out, `"challenge_type":"http-01"`) || strings.Contains(out, `"challenge_type":"tls-alpn-01"`) {
+		t.Error("the challenges were not solved by HTTP alone")
+	}
+	out := d.run("instances", "tls")
+	says(t, "tls", out, name, "here.proof.example.com", "issued")
+	says(t, "tls", d.run("instances", "tls", "--days", "1", "--json"), `"names":0`)
+	says(t, "explain", d.run("instances", "explain", name), "certificate")
 }
 
 // cpu is the time that the front door has computed, by the scheduler's account of its threads.

@@ -24,6 +24,7 @@ func chunkCount(t *testing.T, c *couch.Cluster, db string) (n int) {
 
 // TestReadersSeeWholeValues while it is replaced all the time.
 func TestReadersSeeWholeValues(t *testing.T) {
+	t.Parallel()
 	c := embeddedCluster(t)
 	writer, reader := open(t, certstore.Options{Cluster: c}), open(t, certstore.Options{Cluster: c})
 	value := func(n int) []byte { return bytes.Repeat([]byte{byte(n)}, 300<<10+n%2*16<<10) }
@@ -54,6 +55,7 @@ func TestReadersSeeWholeValues(t *testing.T) {
 // TestCrashBeforeTheDocument: chunks without their document change nothing, and go
 // with the second sweep that sees them, not before their time.
 func TestCrashBeforeTheDocument(t *testing.T) {
+	t.Parallel()
 	g := newGate(t)
 	old, fresh := []byte(strings.Repeat("old", 10_000)), []byte(strings.Repeat("new", 200_000))
 	time1 := newClock()
@@ -127,6 +129,7 @@ func TestLostAnswers(t *testing.T) {
 
 // TestRequests counts what each operation costs, as its docstring says.
 func TestRequests(t *testing.T) {
+	t.Parallel()
 	c := embeddedCluster(t)
 	s := open(t, certstore.Options{Cluster: c, Cache: t.TempDir()})
 	bare := open(t, certstore.Options{Cluster: c})

@@ -172,10 +172,11 @@ func TestUnsureLocks(t *testing.T) {
 	}
 }
 
-// TestGivenUpWhileTaking: a caller who gives up in the middle leaves no lock.
+// TestGivenUpWhileTaking: a caller who gives up in the middle leaves no lock; or, where
+// the write comes later than its undoing, one that ends with its lease.
 func TestGivenUpWhileTaking(t *testing.T) {
 	g := newGate(t)
-	s := open(t, certstore.Options{Cluster: g.cluster(), Database: g.db(), Lease: time.Minute})
+	s := open(t, certstore.Options{Cluster: g.cluster(), Database: g.db(), Lease: 10 * time.Second})
 	must(t, s.Lock(t.Context(), "warm"))
 	must(t, s.Unlock(t.Context(), "warm"))
 	ctx, cancel := context.WithCancel(t.Context())

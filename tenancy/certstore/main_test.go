@@ -182,9 +182,15 @@ func conform(t *testing.T, newStore func(t testing.TB) testkit.NamedStore) {
 	}
 }
 
-func TestEmbedded(t *testing.T) { conform(t, testkit.EmbeddedStore) }
+func TestEmbedded(t *testing.T) {
+	t.Parallel()
+	conform(t, testkit.EmbeddedStore)
+}
 
-func TestPouchDB(t *testing.T) { conform(t, testkit.PouchDBStore) }
+func TestPouchDB(t *testing.T) {
+	t.Parallel()
+	conform(t, testkit.PouchDBStore)
+}
 
 func TestCouchDB(t *testing.T) {
 	if _, _, _, ok := testkit.CouchDB(t); !ok {

@@ -44,6 +44,7 @@ func (m model) list(dir string, recursive bool) []string {
 // TestModel: with two Stores on one database, each with its cache, and the keys
 // changed in between.
 func TestModel(t *testing.T) {
+	t.Parallel()
 	store := testkit.EmbeddedStore(t)
 	round := 0
 	rapid.Check(t, func(r *rapid.T) {

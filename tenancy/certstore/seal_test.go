@@ -123,6 +123,7 @@ func TestNothingIsReadable(t *testing.T) {
 
 // TestTampering: each change to what the store has is noticed.
 func TestTampering(t *testing.T) {
+	t.Parallel()
 	c := embeddedCluster(t)
 	s := open(t, certstore.Options{Cluster: c})
 	small, large := []byte(pem), bytes.Repeat([]byte(pem), 20_000)
@@ -219,6 +220,7 @@ func TestWrongKey(t *testing.T) {
 
 // TestLimits of keys and values.
 func TestLimits(t *testing.T) {
+	t.Parallel()
 	s := open(t, certstore.Options{Cluster: embeddedCluster(t)})
 	large := make([]byte, certstore.MaxValue+1)
 	if err := s.Store(t.Context(), "large", large); !errors.Is(err, certstore.ErrTooLarge) || !strings.Contains(err.Error(), "16777216") {
