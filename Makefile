@@ -11,6 +11,8 @@ LDFLAGS  = -s -w -X github.com/caddyserver/caddy/v2.CustomVersion=$(COMMIT)+cadd
 
 BENCHTIME ?= 1s
 PEBBLE    := github.com/letsencrypt/pebble/v2/cmd
+# Packages whose tests take longest, and begin first.
+LONGEST   := ./tenancy/lifecycle ./e2e ./tenancy/certstore
 # Modules of Caddy that an edge build must have.
 MODULES   := tenancy http.handlers.tenancy http.reverse_proxy.upstreams.tenancy tls.permission.tenancy tls.get_certificate.tenancy admin.api.instances caddy.storage.couchdb
 
@@ -42,7 +44,7 @@ deps: ## install what the tests need: Chromium, a Japanese font, npm's pouchdb-s
 test: deps ## run all tests, with the race detector
 	$(GO) vet ./...
 	@mkdir -p bin
-	GATEHOUSE_TEST_FAULTS=$(CURDIR)/bin/faults.txt $(GO) test -race -timeout 20m ./...
+	GATEHOUSE_TEST_FAULTS=$(CURDIR)/bin/faults.txt $(GO) test -race -timeout 20m $(LONGEST) ./...
 	$(GO) test -run AllocatesNothing ./tenancy/directory ./caddymodule
 	@echo 'Deaths of a front door that were tried:'; cat bin/faults.txt
 
