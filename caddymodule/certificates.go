@@ -180,8 +180,10 @@ func (a *App) certificateSettings() (*certificates.Settings, error) {
 	tls := module.(*caddytls.TLS)
 	var ours *caddytls.AutomationPolicy
 	for _, policy := range tls.Automation.Policies {
-		for _, subject := range policy.SubjectsRaw {
-			if key, ok := tenancy.HostKey(strings.TrimPrefix(subject, "*.")); ok && strings.HasPrefix(subject, "*.") {
+		// One on demand has a certificate for each name under its subject.
+		for _, subject := range policy.Subjects() {
+			key, ok := tenancy.HostKey(strings.TrimPrefix(subject, "*."))
+			if ok && strings.HasPrefix(subject, "*.") && !policy.OnDemand && len(policy.Managers) == 0 {
 				wildcards = append(wildcards, "*."+key)
 			}
 		}

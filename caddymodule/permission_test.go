@@ -43,7 +43,8 @@ func newDesk(t testing.TB, more string) *desk {
 		AppsRaw: caddy.ModuleMap{
 			"tenancy": json.RawMessage(fmt.Sprintf(`{"store":{"driver":"embedded","path":%q},"snapshot":"off"%s}`, filepath.Join(dir, "data"), more)),
 			"tls": json.RawMessage(`{"automation":{"on_demand":{"permission":{"module":"tenancy"}},"policies":[
-				{"subjects":["*.wild.example.com"],"issuers":[{"module":"internal"}],"on_demand":true},
+				{"subjects":["*.wild.example.com"],"issuers":[{"module":"internal"}]},
+				{"subjects":["*.each.example.com"],"issuers":[{"module":"internal"}],"on_demand":true},
 				{"issuers":[{"module":"internal"}],"on_demand":true}]}}`),
 			"pki": json.RawMessage(`{"certificate_authorities":{"local":{"install_trust":false}}}`),
 		},
@@ -117,6 +118,7 @@ func TestPermission(t *testing.T) {
 	modify(t, d.app, "leaving.example.com", lifecycle.Change{Deleting: ptr(true)})
 	add(t, d.app, "alice.covered.example.com", lifecycle.Change{})
 	add(t, d.app, "alice.wild.example.com", lifecycle.Change{})
+	add(t, d.app, "alice.each.example.com", lifecycle.Change{})
 	add(t, d.app, "ported.example.com:8443", lifecycle.Change{})
 	add(t, d.app, "localhost", lifecycle.Change{})
 	d.install(t, alice, "drive")
@@ -136,6 +138,7 @@ func TestPermission(t *testing.T) {
 		{"127.0.0.1", "address"}, {"::1", "address"}, {"::ffff:192.0.2.1", "address"}, {"[::1]", "address"}, {"192.168.1", "address"}, {"7", "address"},
 		{"alice.example.com:443", "address"},
 		{"alice.covered.example.com", "covered"}, {"nobody.covered.example.com", "covered"}, {"alice.wild.example.com", "covered"},
+		{"alice.each.example.com", yes},         // of a policy on demand each name has a certificate of its own
 		{"home.alice.covered.example.com", yes}, // a wildcard is for one label
 	} {
 		before := 0.0

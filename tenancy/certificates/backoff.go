@@ -49,6 +49,12 @@ var (
 	limitOfDomain = regexp.MustCompile(`too many certificates`)
 )
 
+// unreached tells whether no connection was had, so that the authority knows of no order.
+func unreached(err error) bool {
+	var dial *net.OpError
+	return errors.As(err, &dial) && dial.Op == "dial"
+}
+
 // judge decides by an error and the number of failures in a row before it.
 func judge(err error, tries int, now time.Time) failure {
 	var problem acme.Problem

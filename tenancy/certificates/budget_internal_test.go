@@ -17,6 +17,49 @@ import (
 	"github.com/mholt/acmez/v3/acme"
 )
 
+// TestRenewalsFirst: a renewal is not placed behind the first orders that wait, and has a
+// part of the account's orders to itself; an order that has reached nobody is given back.
+func TestRenewalsFirst(t *testing.T) {
+	t.Parallel()
+	b := newBudgets(Limits{Account: Limit{40, time.Hour}})
+	made := 0
+	var waits time.Time
+	for i := range 1000 {
+		again, which := b.take(fmt.Sprintf("n%d.example.com", i), true, start)
+		if again.IsZero() {
+			made++
+		} else if which != "account" {
+			t.Fatalf("waits for %q", which)
+		} else if again.After(waits) {
+			waits = again
+		}
+	}
+	if made != 30 || waits.Before(start.Add(30*time.Hour)) {
+		t.Errorf("%d first orders were made, and the last one waits until %s", made, waits)
+	}
+	for i := range 10 {
+		if again, _ := b.take(fmt.Sprintf("r%d.example.com", i), false, start); !again.IsZero() {
+			t.Fatalf("renewal %d waits until %s", i, again)
+		}
+	}
+	again, which := b.take("late.example.com", false, start)
+	if again.Before(start.Add(time.Hour)) || again.After(start.Add(time.Hour+renewalSpread)) || which != "account" {
+		t.Errorf("a renewal waits for %q until %s", which, again)
+	}
+	b.giveBack("r0.example.com", false)
+	if again, _ := b.take("late.example.com", false, start); !again.IsZero() {
+		t.Errorf("after one was given back a renewal waits until %s", again)
+	}
+	// Who has come a moment early keeps its place.
+	place, _ := b.take("n999.example.com", true, start)
+	if again, _ := b.take("n999.example.com", true, place.Add(-time.Minute)); again.After(place.Add(time.Hour)) {
+		t.Errorf("it had the place %s, and has now %s", place, again)
+	}
+	if !unreached(fmt.Errorf("x: %w", &net.OpError{Op: "dial", Err: errors.New("refused")})) || unreached(&net.OpError{Op: "read", Err: errors.New("reset")}) {
+		t.Error("what has reached nobody is told from what may have")
+	}
+}
+
 // TestBudgetWindow moves with each order.
 func TestBudgetWindow(t *testing.T) {
 	t.Parallel()

@@ -16,6 +16,7 @@ type budgets struct {
 
 	mu                    sync.Mutex
 	account, domain, name *budget
+	fresh                 *budget              // the part of the account's that first orders have
 	places                map[string]time.Time // of names that wait, so that who asks again keeps his
 }
 
@@ -30,6 +31,7 @@ func (b *budgets) reset() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.account, b.domain, b.name = newBudget(b.limits.Account), newBudget(b.limits.Domain), newBudget(b.limits.Name)
+	b.fresh = newBudget(freshLimit(b.limits.Account))
 	b.places = map[string]time.Time{}
 }
 
@@ -45,12 +47,22 @@ func (b *budgets) take(name string, first bool, now time.Time) (again time.Time,
 		again, which, of, key = at, "name", b.name, name
 	}
 	if first {
+		if at := b.fresh.until("", now); at.After(again) {
+			again, which, of, key = at, "account", b.fresh, ""
+		}
 		if at := b.domain.until(domain, now); at.After(again) {
 			again, which, of, key = at, "domain", b.domain, domain
 		}
 	}
 	if !again.IsZero() {
-		if place := b.places[name]; !place.Before(again) {
+		if !first { // never behind those that can wait: what is held runs out
+			return again.Add(spread(name, renewalSpread)), which
+		}
+		if place, waits := b.places[name]; waits { // who has come a moment early keeps it
+			if place.Before(again) {
+				place = again
+			}
+			b.places[name] = place
 			return place, which
 		}
 		if len(b.places) >= maxBudgets { // of names that have gone, or have done with waiting
@@ -61,23 +73,49 @@ func (b *budgets) take(name string, first bool, now time.Time) (again time.Time,
 		return again, which
 	}
 	delete(b.places, name)
-	b.account.spend("", now, now)
-	b.name.spend(name, now, now)
-	if first {
-		b.domain.spend(domain, now, now)
-	}
+	b.count(name, first, now, now)
 	return again, ""
+}
+
+// renewalSpread is how far renewals are apart that wait for the same moment.
+const renewalSpread = 10 * time.Minute
+
+// freshLimit leaves a quarter of the account's orders to renewals, which cannot wait, but
+// of a few orders nothing.
+func freshLimit(account Limit) Limit {
+	if account.Orders >= 40 {
+		account.Orders -= account.Orders / 4
+	}
+	return account
+}
+
+// count counts an order in all budgets. b.mu is held.
+func (b *budgets) count(name string, first bool, at, now time.Time) {
+	b.account.spend("", at, now)
+	b.name.spend(name, at, now)
+	if first {
+		b.fresh.spend("", at, now)
+		b.domain.spend(registered(name), at, now)
+	}
+}
+
+// giveBack takes back an order that has reached nobody.
+func (b *budgets) giveBack(name string, first bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.account.giveBack("")
+	b.name.giveBack(name)
+	if first {
+		b.fresh.giveBack("")
+		b.domain.giveBack(registered(name))
+	}
 }
 
 // spend counts an order that was made at a time.
 func (b *budgets) spend(name string, first bool, at, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.account.spend("", at, now)
-	b.name.spend(name, at, now)
-	if first {
-		b.domain.spend(registered(name), at, now)
-	}
+	b.count(name, first, at, now)
 }
 
 // holdAll makes all orders wait, as the authority has asked.

@@ -57,7 +57,11 @@ func (s *Service) follow(ctx context.Context, r records) {
 func (s *Service) heard(r records, c couch.Change) {
 	var rec Record
 	name, ok := r.nameOf(c.ID)
-	if !ok || c.Deleted || json.Unmarshal(c.Doc, &rec) != nil {
+	if ok && c.Deleted { // with the certificate
+		s.keeper.forget(name)
+		return
+	}
+	if !ok || json.Unmarshal(c.Doc, &rec) != nil {
 		return
 	}
 	if rec.Node != s.Node { // of one's own it is known what is to do

@@ -204,8 +204,13 @@ func (k *keeper) again(ctx context.Context, name string, cert certmagic.Certific
 		go func() { _, _ = k.load(context.WithoutCancel(ctx), name) }() // what fails is tried in a minute
 		return &cert.Certificate, nil
 	}
-	if fresh, err := k.load(ctx, name); err == nil {
+	fresh, err := k.load(ctx, name)
+	if err == nil {
 		return fresh, nil
+	}
+	if errors.Is(err, ErrNone) { // it was removed
+		k.forget(name)
+		return nil, err
 	}
 	return &cert.Certificate, nil // a browser says more of it than a handshake that fails
 }

@@ -102,6 +102,13 @@ func (b *budget) spend(key string, at, now time.Time) {
 	}
 }
 
+// giveBack takes the latest order back.
+func (b *budget) giveBack(key string) {
+	if s := b.keys[key]; s != nil && len(s.times) > 0 {
+		s.times = s.times[:len(s.times)-1]
+	}
+}
+
 // hold leaves no room until a time.
 func (b *budget) hold(key string, until, now time.Time) {
 	if s := b.of(key, now); until.After(s.hold) {

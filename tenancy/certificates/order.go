@@ -107,6 +107,9 @@ func (w *leading) order(ctx context.Context, rec *Record) (next time.Time, err e
 		w.release(ctx, rec)
 		return w.s.Now(), nil
 	case err != nil && !errors.Is(err, errOvertaken):
+		if unreached(err) {
+			w.budgets.giveBack(rec.Name, held == nil)
+		}
 		return w.failed(ctx, rec, err)
 	case err == nil:
 		w.s.counters.orders.Add(1)

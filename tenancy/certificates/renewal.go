@@ -41,10 +41,14 @@ func renewAt(leaf *x509.Certificate, name string, ratio float64) time.Time {
 		ratio = defaultRatio
 	}
 	left := time.Duration(float64(leaf.NotAfter.Sub(leaf.NotBefore)) * ratio)
+	return leaf.NotAfter.Add(spread(name, left/2) - left).UTC().Truncate(time.Second)
+}
+
+// spread is a part of a time, by a name.
+func spread(name string, over time.Duration) time.Duration {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(name)) // never fails
-	spread := time.Duration(float64(left) / 2 * float64(h.Sum32()) / (1 << 32))
-	return leaf.NotAfter.Add(spread - left).UTC().Truncate(time.Second)
+	return time.Duration(float64(over) * float64(h.Sum32()) / (1 << 32))
 }
 
 // renewal is when a certificate is renewed without advice.

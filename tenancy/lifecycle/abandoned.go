@@ -5,6 +5,7 @@ package lifecycle
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/gatehouse-edge/gatehouse/tenancy"
 	"github.com/gatehouse-edge/gatehouse/tenancy/couch"
@@ -28,14 +29,29 @@ func (s *Service) Abandoned(ctx context.Context, instance string, keys ...string
 	if err != nil && !errors.Is(err, couch.ErrNotFound) {
 		return false, err
 	}
-	if err == nil {
-		old, ok := tenancy.HostKey(inst.OldDomain())
-		for _, key := range keys {
-			if owns(inst, key) || ok && old == key {
-				return false, nil
-			}
-		}
+	if err == nil && hasHost(inst, keys) {
+		return false, nil
 	}
 	found, err := s.byNames(ctx, keys)
 	return err == nil && len(found) == 0, err
+}
+
+// hasHost tells whether an instance has one of the hosts, under any port: which port is
+// looked for is the configuration's, and may have changed.
+func hasHost(inst *tenancy.Instance, keys []string) bool {
+	for _, name := range append(inst.Names(), inst.OldDomain()) {
+		has, ok := tenancy.HostKey(name)
+		for _, key := range keys {
+			if ok && hostOf(has) == hostOf(key) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// hostOf is a normal form without its port.
+func hostOf(key string) string {
+	host, _, _ := strings.Cut(key, ":")
+	return host
 }
