@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"regexp"
 	"strings"
@@ -192,9 +193,9 @@ func newLoad(t testing.TB, d *door, host string) *load {
 				default:
 				}
 				a, err := d.get(host, "/load")
-				if errors.Is(err, syscall.ECONNRESET) {
-					// A connection that the socket of before a reload had not accepted yet,
-					// which a client opens again; no request was read of it.
+				if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF) {
+					// A new connection that the server of before a reload had not accepted,
+					// or not read from yet, which a client opens again.
 					l.again.Add(1)
 					a, err = d.get(host, "/load")
 				}
