@@ -82,7 +82,7 @@ func TestAppHosts(t *testing.T) {
 		{"alice", string(make([]byte, 64)), errNotInstalled, 0},
 	} {
 		for range 3 { // from memory after the first time
-			if err := a.allowed(t.Context(), list, c.instance, c.slug); err != c.want { //nolint:errorlint // it is that one
+			if err := a.allowed(t.Context(), list, c.instance, c.slug); !errors.Is(err, c.want) {
 				t.Errorf("%q of %s: %v, want %v", c.slug, c.instance, err, c.want)
 			}
 		}

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -174,8 +173,11 @@ func (a *App) certificateSettings() (*certificates.Settings, error) {
 	// The http app may be serving by now.
 	defer func() { a.wildcards.Store(&wildcards) }()
 	module, err := a.ctx.AppIfConfigured("tls")
+	if errors.Is(err, caddy.ErrNotConfigured) {
+		return nil, nil
+	}
 	if err != nil {
-		return nil, nil //nolint:nilerr // a configuration without TLS
+		return nil, err
 	}
 	tls := module.(*caddytls.TLS)
 	var ours *caddytls.AutomationPolicy
@@ -275,30 +277,18 @@ func keyTypeOf(name string) (certmagic.KeyType, error) {
 // covered tells whether a configured wildcard has a name, in normal form and without a
 // port. It does not allocate.
 func (a *App) covered(name string) bool {
-	_, parent, ok := strings.Cut(name, ".")
-	if !ok {
-		return false
-	}
 	wildcards := a.wildcards.Load()
-	if wildcards == nil {
-		return false
-	}
-	for _, wildcard := range *wildcards {
-		if wildcard[2:] == parent {
-			return true
-		}
-	}
-	return false
+	return wildcards != nil && certificates.Covered(*wildcards, name)
 }
 
 // httpsPort is that of HTTPS, as the http app has it.
-func (a *App) httpsPort() string {
+func (a *App) httpsPort() uint16 {
 	if module, err := a.ctx.AppIfConfigured("http"); err == nil {
 		if app := module.(*caddyhttp.App); app.HTTPSPort > 0 {
-			return strconv.Itoa(app.HTTPSPort)
+			return uint16(app.HTTPSPort)
 		}
 	}
-	return strconv.Itoa(caddyhttp.DefaultHTTPSPort)
+	return caddyhttp.DefaultHTTPSPort
 }
 
 // mayHaveApp tells whether the host of an app may have a certificate.

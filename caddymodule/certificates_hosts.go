@@ -5,8 +5,8 @@ package caddymodule
 import (
 	"context"
 	"iter"
-	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -21,7 +21,7 @@ import (
 type certificateHosts struct {
 	dir       *directory.Directory
 	mode      func() directory.Mode
-	port      *atomic.Pointer[string] // that HTTPS is served on
+	port      *atomic.Uint32 // that HTTPS is served on
 	lifecycle func() *lifecycle.Service
 }
 
@@ -42,12 +42,9 @@ func (h certificateHosts) Owner(name string) (certificates.Owner, bool) {
 	return o, true
 }
 
-// resolve finds a name without a port, or with that of HTTPS.
+// resolve finds a name with the port of HTTPS, or without one.
 func (h certificateHosts) resolve(name string, mode directory.Mode) (directory.Match, bool) {
-	if m, ok := h.dir.Resolve(name, mode); ok {
-		return m, true
-	}
-	return h.dir.Resolve(h.ported(name), mode)
+	return h.dir.ResolveAt(name, uint16(h.port.Load()), mode)
 }
 
 // Names implements certificates.Hosts.
@@ -100,10 +97,12 @@ func (h certificateHosts) Gone(ctx context.Context, rec *certificates.Record) (b
 	return h.lifecycle().Abandoned(ctx, rec.Instance, key, h.ported(key))
 }
 
-func (h certificateHosts) ported(name string) string { return net.JoinHostPort(name, *h.port.Load()) }
+func (h certificateHosts) ported(name string) string { return name + ":" + h.portText() }
+
+func (h certificateHosts) portText() string { return strconv.FormatUint(uint64(h.port.Load()), 10) }
 
 func (h certificateHosts) unported(key string) string {
-	if name, port, ok := strings.Cut(key, ":"); ok && port == *h.port.Load() {
+	if name, port, ok := strings.Cut(key, ":"); ok && port == h.portText() {
 		return name
 	}
 	return key

@@ -54,7 +54,7 @@ func newClients(now func() time.Time) *clients {
 // which may take a look-up, says that there will be no order. An address that is not
 // known, as that of a Unix socket, has no budget and is admitted.
 func (c *clients) admits(client netip.Addr, name string, limit certificates.Limit, free func() bool) bool {
-	network := networkOf(client)
+	network := certificates.Network(client)
 	if limit.Orders <= 0 || limit.Window <= 0 || !network.IsValid() {
 		return true
 	}
@@ -104,19 +104,4 @@ func (c *clients) take(network netip.Prefix, limit certificates.Limit) bool {
 		budget.SetBurstAt(now, limit.Orders)
 	}
 	return budget.AllowN(now, 1)
-}
-
-// networkOf is what is counted for a client: an IPv4 address, or the /64 that an IPv6
-// client has for itself; RFC 4291, section 2.5.1. The zero value is for no address.
-func networkOf(client netip.Addr) netip.Prefix {
-	client = client.Unmap().WithZone("")
-	bits := client.BitLen()
-	if client.Is6() {
-		bits = 64
-	}
-	network, err := client.Prefix(bits)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	return network
 }

@@ -17,16 +17,16 @@ var (
 	never  = func() bool { return false }
 )
 
-func TestNetworkOf(t *testing.T) {
+func TestNetwork(t *testing.T) {
 	for client, want := range map[string]string{
 		"192.0.2.7": "192.0.2.7/32", "::ffff:192.0.2.7": "192.0.2.7/32",
 		"2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64", "fe80::1%eth0": "fe80::/64",
 	} {
-		if got := networkOf(netip.MustParseAddr(client)); got.String() != want {
+		if got := certificates.Network(netip.MustParseAddr(client)); got.String() != want {
 			t.Errorf("%s: %v, want %s", client, got, want)
 		}
 	}
-	if networkOf(netip.Addr{}).IsValid() {
+	if certificates.Network(netip.Addr{}).IsValid() {
 		t.Error("no address has a network")
 	}
 }

@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/netip"
 	"strings"
@@ -62,7 +63,7 @@ func (p *Permission) Provision(ctx caddy.Context) error {
 // of a name that is nobody's does not allocate: it is what a flood of names gets.
 func (p *Permission) CertificateAllowed(ctx context.Context, name string) error {
 	err := p.decide(ctx, name)
-	if d, ok := err.(*denial); ok { //nolint:errorlint // ours come as they are
+	if d, ok := errors.AsType[*denial](err); ok {
 		p.app.metrics.denied[d.reason].Inc()
 	}
 	return err

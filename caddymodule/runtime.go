@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/gatehouse-edge/gatehouse/tenancy/access"
@@ -136,11 +137,10 @@ func newRuntime(a *App, key string) (*runtime, error) {
 // keepCertificates makes what keeps the certificates of the store's instances.
 func (rt *runtime) keepCertificates(main *couch.Cluster, mode func() directory.Mode) {
 	rt.hosts = certificateHosts{
-		dir: rt.dir, mode: mode, port: new(atomic.Pointer[string]),
+		dir: rt.dir, mode: mode, port: new(atomic.Uint32),
 		lifecycle: func() *lifecycle.Service { return rt.lifecycle },
 	}
-	port := "443"
-	rt.hosts.port.Store(&port)
+	rt.hosts.port.Store(caddyhttp.DefaultHTTPSPort)
 	rt.certApps.Store(new([]string))
 	rt.certificates = certificates.New(certificates.Options{
 		Cluster: main, Hosts: rt.hosts, Node: rt.node, Logger: rt.logger.Named("certificates"),
@@ -220,8 +220,7 @@ func (rt *runtime) follow(a *App) error {
 	}
 	rt.lifecycle.Use(settings)
 	rt.adoptHooks(delivery)
-	port := a.httpsPort()
-	rt.hosts.port.Store(&port)
+	rt.hosts.port.Store(uint32(a.httpsPort()))
 	rt.certApps.Store(&a.Certificates.Apps)
 	rt.certificates.Use(a.certs)
 	return nil

@@ -161,14 +161,26 @@ func (c *clients) take(client netip.Addr, now time.Time) bool {
 	return true
 }
 
-// clientKey is what is counted for a client: an IPv4 address, or the network that an
-// IPv6 client has for itself.
-func clientKey(client netip.Addr) string {
-	client = client.Unmap()
+// Network is what is counted for a client: an IPv4 address, or the /64 that an IPv6
+// client has for itself; RFC 4291, section 2.5.1. The zero value is for no address.
+func Network(client netip.Addr) netip.Prefix {
+	client = client.Unmap().WithZone("")
+	bits := client.BitLen()
 	if client.Is6() {
-		if network, err := client.Prefix(64); err == nil {
-			return network.String()
-		}
+		bits = 64
 	}
-	return client.String()
+	network, err := client.Prefix(bits)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return network
+}
+
+// clientKey is a client's network as the key of a budget.
+func clientKey(client netip.Addr) string {
+	network := Network(client)
+	if network.IsSingleIP() {
+		return network.Addr().String()
+	}
+	return network.String()
 }

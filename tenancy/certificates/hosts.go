@@ -64,14 +64,17 @@ func private(name string) bool {
 	return false
 }
 
-// Covers tells whether a configured wildcard has a name. A wildcard stands for one
-// label; RFC 9525, section 6.3. It does not allocate.
-func (s *Settings) Covers(name string) bool {
+// Covers tells whether a configured wildcard has a name.
+func (s *Settings) Covers(name string) bool { return Covered(s.Wildcards, name) }
+
+// Covered tells whether a wildcard, as *.example.com, has a name. A wildcard stands for
+// one label; RFC 9525, section 6.3. It does not allocate.
+func Covered(wildcards []string, name string) bool {
 	_, parent, ok := strings.Cut(name, ".")
 	if !ok {
 		return false
 	}
-	for _, wildcard := range s.Wildcards {
+	for _, wildcard := range wildcards {
 		if rest, ok := strings.CutPrefix(wildcard, "*."); ok && rest == parent {
 			return true
 		}
