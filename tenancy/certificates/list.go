@@ -96,9 +96,11 @@ func newSum(now time.Time) *Sum {
 	return &Sum{At: now, States: map[State]int{}, Left: make([]int, len(Buckets))}
 }
 
-func (s *Sum) count(rec *Record, now time.Time) {
+// count counts a record. One that nothing is done about is not renewed, so that how long
+// it is good tells nothing.
+func (s *Sum) count(rec *Record, now time.Time, idle bool) {
 	s.States[rec.State]++
-	if !rec.Held() {
+	if !rec.Held() || idle {
 		return
 	}
 	s.Held++

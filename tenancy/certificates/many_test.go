@@ -57,3 +57,35 @@ func TestManyNames(t *testing.T) {
 		t.Errorf("%d names in the queue, of which none is due", n)
 	}
 }
+
+// TestIdleNames: what a wildcard has come to cover, and what is being deleted, takes no
+// place in the queue, is not ordered, and is not told as not renewed.
+func TestIdleNames(t *testing.T) {
+	t.Parallel()
+	names := []string{"a.idle.example", "b.idle.example", "c.elsewhere.example"}
+	f := newFleet(t, names...)
+	d := f.leader(f.settings())
+	var last time.Time
+	for _, name := range names {
+		if rec := d.state(name, certificates.Issued); rec.NotAfter.After(last) {
+			last = rec.NotAfter
+		}
+	}
+	owner, _ := f.hosts.Owner("c.elsewhere.example")
+	owner.Deleting = true
+	f.hosts.set("c.elsewhere.example", owner)
+	d.stop()
+	f.clock.advanceTo(last.Add(-time.Hour)) // long past the time to renew
+	d = f.leader(f.settings(func(s *certificates.Settings) { s.Wildcards = []string{"*.idle.example"} }))
+	f.until("the sweep is over", func() error {
+		sum := d.Sum()
+		return is(sum != nil && sum.States[certificates.Issued] == 3, "%+v", sum)
+	})
+	f.settle(d)
+	if sum := d.Sum(); sum.Held != 0 || sum.Left[1] != 0 || d.Queue() != 0 {
+		t.Errorf("%+v, and %d names in the queue", sum, d.Queue())
+	}
+	if n := f.ca.count(); n != len(names) {
+		t.Errorf("%d orders", n)
+	}
+}

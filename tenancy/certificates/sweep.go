@@ -81,13 +81,16 @@ func (w *leading) sweep(ctx context.Context) error {
 		w.budgets.reset() // what a sweep has counted that has failed
 	}
 	err := w.records.walk(ctx, func(rec *Record) error {
-		sum.count(rec, now)
+		owner, known := w.s.Hosts.Owner(rec.Name)
+		idle := known && w.idle(rec, owner)
+		sum.count(rec, now, idle)
 		if first && rec.Held() { // also those of another issuer, which errs on the safe side
 			w.budgets.spend(rec.Name, rec.first(), rec.NotBefore, now)
 		}
-		if _, known := w.s.Hosts.Owner(rec.Name); !known {
+		switch due := w.due(rec); {
+		case !known:
 			w.queue.add(rec.Name, now)
-		} else if due := w.due(rec); due.Before(soon) {
+		case !idle && due.Before(soon):
 			w.queue.add(rec.Name, due)
 		}
 		return ctx.Err()
@@ -129,6 +132,12 @@ func (w *leading) missing(ctx context.Context, now time.Time) error {
 		}
 	}
 	return ask()
+}
+
+// idle tells whether nothing is done about the record of a name that somebody has: its
+// instance is being deleted, or a wildcard has come to cover it. The queue is for others.
+func (w *leading) idle(rec *Record, owner Owner) bool {
+	return owner.Deleting || rec.Held() && !w.settings.qualifies(rec.Name)
 }
 
 // due is when there is something to do about a record. A certificate of an issuer that
