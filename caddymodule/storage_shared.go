@@ -29,6 +29,8 @@ type sharedStorage struct {
 
 	mu    sync.Mutex
 	users []*Storage // the last one is followed
+	// Keys of configurations that were taken back: something may be sealed with them.
+	retired []*certstore.Key
 }
 
 // loadSharedStorage finds the storage of a configuration, or makes it, and has it
@@ -76,6 +78,7 @@ func (shared *sharedStorage) follow() error {
 	for _, s := range slices.Backward(shared.users) {
 		older = append(append(older, s.older...), s.current)
 	}
+	older = append(older, shared.retired...)
 	ring, err := certstore.NewRing(last.current, older...)
 	if err != nil {
 		return err
@@ -89,7 +92,11 @@ func (shared *sharedStorage) follow() error {
 func (shared *sharedStorage) leave(s *Storage) error {
 	shared.mu.Lock()
 	if at := slices.Index(shared.users, s); at >= 0 {
+		failed := at == len(shared.users)-1 // else it was replaced
 		shared.users = slices.Delete(shared.users, at, at+1)
+		if failed {
+			shared.retired = append(shared.retired, s.current)
+		}
 		if len(shared.users) > 0 {
 			if err := shared.follow(); err != nil {
 				shared.logger.Error("going back to the keys before", zap.Error(err))

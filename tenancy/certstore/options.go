@@ -75,6 +75,7 @@ type Times struct {
 	Lock      time.Duration // for one attempt at a lock, a renewal or a release; 5 s
 	Down      time.Duration // that reads stay away from a store that has failed; 5 s
 	Sweep     time.Duration // between two sweeps, and the least age of what they remove; 1 h
+	Settle    time.Duration // that keys are in use before what older ones have sealed is sealed anew: a configuration may be taken back; 1 min
 	Retry     time.Duration // until re-sealing that failed is tried again; 1 min
 }
 
@@ -85,7 +86,7 @@ func (t *Times) setDefaults() {
 	}{
 		{&t.Poll, time.Second}, {&t.Read, 10 * time.Second}, {&t.Cached, 2 * time.Second},
 		{&t.Write, 15 * time.Second}, {&t.WriteDown, 5 * time.Second}, {&t.Lock, 5 * time.Second},
-		{&t.Down, 5 * time.Second}, {&t.Sweep, time.Hour}, {&t.Retry, time.Minute},
+		{&t.Down, 5 * time.Second}, {&t.Sweep, time.Hour}, {&t.Settle, time.Minute}, {&t.Retry, time.Minute},
 	} {
 		if *d.value <= 0 {
 			*d.value = d.standard

@@ -152,12 +152,19 @@ func (s *Store) refresh(name string, doc *document) {
 // tendLoop sweeps from time to time, and seals anew where there are older keys.
 func (s *Store) tendLoop() {
 	var done []string // ids of the keys for which all was sealed anew
+	var next []string // ids of those for which it is to be, at a time
+	var at time.Time
 	sweep := time.NewTicker(s.times.Sweep)
 	defer sweep.Stop()
 	for {
 		var again <-chan time.Time
 		if ids := s.ring.Load().ids; s.reseal && len(ids) > 1 && !slices.Equal(ids, done) {
-			if s.resealAll() {
+			if !slices.Equal(ids, next) {
+				next, at = ids, time.Now().Add(s.times.Settle)
+			}
+			if wait := time.Until(at); wait > 0 {
+				again = time.After(wait)
+			} else if s.resealAll() {
 				done = ids
 			} else {
 				again = time.After(s.times.Retry)

@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/gatehouse-edge/gatehouse/tenancy/certstore"
 	"github.com/gatehouse-edge/gatehouse/tenancy/couch"
@@ -78,11 +81,31 @@ func TestRotation(t *testing.T) {
 	}
 }
 
+// TestResealSettles: with keys that are taken back at once, as by a reload that fails,
+// nothing is sealed anew.
+func TestResealSettles(t *testing.T) {
+	c := embeddedCluster(t)
+	log, logs := logged()
+	s := open(t, certstore.Options{Cluster: c, Reseal: true, Logger: log, Times: certstore.Times{Settle: 50 * time.Millisecond}})
+	must(t, s.Store(t.Context(), "value", []byte(pem)))
+	must(t, s.Use(ring(t, 3, 1), 0))
+	must(t, s.Use(ring(t, 2, 1), 0))
+	wait(t, "the value is sealed anew", func() error {
+		if keyOf(t, c, "value") == key(t, 1).ID() {
+			return errNotYet
+		}
+		return nil
+	})
+	if keyOf(t, c, "value") != key(t, 2).ID() || logs.FilterField(zap.String("key", key(t, 3).ID())).Len() != 0 {
+		t.Errorf("it is sealed with %s", keyOf(t, c, "value"))
+	}
+}
+
 // TestReseal: a store that is given older keys seals anew by itself, once.
 func TestReseal(t *testing.T) {
 	c := embeddedCluster(t)
 	log, logs := logged()
-	s := open(t, certstore.Options{Cluster: c, Reseal: true, Logger: log})
+	s := open(t, certstore.Options{Cluster: c, Reseal: true, Logger: log, Times: certstore.Times{Settle: time.Millisecond}})
 	must(t, s.Store(t.Context(), "value", []byte(pem)))
 	const said = "every value is sealed with the current key"
 	must(t, s.Use(ring(t, 2, 1), 0))
