@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"github.com/gatehouse-edge/gatehouse/internal/recent"
 	"github.com/gatehouse-edge/gatehouse/tenancy"
 )
 
@@ -42,8 +43,8 @@ type appHosts struct {
 	looking, flights chan struct{}
 
 	mu  sync.Mutex
-	yes *recent[appHost, time.Time] // until when
-	no  *recent[appHost, appRefusal]
+	yes *recent.Memory[appHost, time.Time] // until when
+	no  *recent.Memory[appHost, appRefusal]
 }
 
 // appHost is an app of the instance with a document id.
@@ -58,7 +59,7 @@ type appRefusal struct {
 func newAppHosts(look func(ctx context.Context, instance, slug string) (bool, error), now func() time.Time) *appHosts {
 	return &appHosts{
 		look: look, now: now, looking: make(chan struct{}, appLooks), flights: make(chan struct{}, appFlights),
-		yes: newRecent[appHost, time.Time](maxAppHosts), no: newRecent[appHost, appRefusal](maxAppHosts),
+		yes: recent.New[appHost, time.Time](maxAppHosts), no: recent.New[appHost, appRefusal](maxAppHosts),
 	}
 }
 
@@ -95,10 +96,10 @@ func (a *appHosts) known(key appHost) (answer error, known bool) {
 	now := a.now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if until, ok := a.yes.get(key); ok && now.Before(until) {
+	if until, ok := a.yes.Get(key); ok && now.Before(until) {
 		return nil, true
 	}
-	if no, ok := a.no.get(key); ok && now.Before(no.until) {
+	if no, ok := a.no.Get(key); ok && now.Before(no.until) {
 		return no.err, true
 	}
 	return nil, false
@@ -137,9 +138,9 @@ func (a *appHosts) ask(ctx context.Context, key appHost) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if err == nil {
-		a.yes.put(key, now.Add(appYesTime))
+		a.yes.Put(key, now.Add(appYesTime))
 	} else {
-		a.no.put(key, appRefusal{err, now.Add(lasts)})
+		a.no.Put(key, appRefusal{err, now.Add(lasts)})
 	}
 	return err
 }

@@ -210,7 +210,7 @@ func TestAppHostsBounds(t *testing.T) {
 				t.Fatalf("guess %d: %v", i, err)
 			}
 		}
-		if n := len(a.no.young) + len(a.no.old); n > maxAppHosts {
+		if n := a.no.Len(); n > maxAppHosts {
 			t.Errorf("%d guesses are remembered", n)
 		}
 		if err := a.allowed(t.Context(), nil, "alice", "drive"); err != nil || s.count("alice/drive") != 1 {

@@ -17,7 +17,7 @@ import (
 //		wildcard <names...>
 //		points_to <host names and IP addresses...>
 //		resolver <address>
-//		limit account|domain|name|client <orders> <time>
+//		limit account|domain|name|client|removal <number> <time>
 //		issuer <module> ...
 //		revoke
 //		cache <certificates>

@@ -79,9 +79,10 @@ const (
 	limitDomain  = "domain"  // of one registered domain, by the public suffix list
 	limitName    = "name"    // of the same name
 	limitClient  = "client"  // that visitors of one address ask for by their handshakes
+	limitRemoval = "removal" // of names whose certificate is removed
 )
 
-var limitNames = []string{limitAccount, limitDomain, limitName, limitClient}
+var limitNames = []string{limitAccount, limitDomain, limitName, limitClient, limitRemoval}
 
 // provision checks the settings and loads the issuers.
 func (c *Certificates) provision(ctx caddy.Context) error {
@@ -159,7 +160,7 @@ func (c *Certificates) limit(name string, otherwise certificates.Limit) *certifi
 		otherwise = certificates.Limit{Orders: l.Orders, Window: time.Duration(l.Window)}
 	}
 	switch name {
-	case limitAccount, limitDomain, limitName, limitClient:
+	case limitAccount, limitDomain, limitName, limitClient, limitRemoval:
 		return &otherwise
 	default:
 		return nil
@@ -181,6 +182,7 @@ func (a *App) certificateSettings() (*certificates.Settings, error) {
 	}
 	tls := module.(*caddytls.TLS)
 	var ours *caddytls.AutomationPolicy
+	a.kept.Store(policiesOf(tls))
 	for _, policy := range tls.Automation.Policies {
 		// One on demand has a certificate for each name under its subject.
 		for _, subject := range policy.Subjects() {
@@ -244,16 +246,36 @@ func (a *App) settingsBy(policy *caddytls.AutomationPolicy, wildcards []string) 
 			s.Public = true
 		}
 	}
-	otherwise := certificates.Limits{Client: certificates.DefaultLimits.Client}
+	otherwise := certificates.Limits{Client: certificates.DefaultLimits.Client, Removal: certificates.DefaultLimits.Removal}
 	if s.Public {
 		otherwise = certificates.DefaultLimits
 	}
 	s.Limits = certificates.Limits{
 		Account: *c.limit(limitAccount, otherwise.Account), Domain: *c.limit(limitDomain, otherwise.Domain),
 		Name: *c.limit(limitName, otherwise.Name), Client: *c.limit(limitClient, otherwise.Client),
+		Removal: *c.limit(limitRemoval, otherwise.Removal),
 	}
+	a.warnOfIssuers(s.Issuers, policy)
 	a.logger.Info("the certificates of instances are kept", zap.Int("issuers", len(s.Issuers)), zap.Strings("wildcards", s.Wildcards))
 	return s, nil
+}
+
+// warnOfIssuers tells of issuers whose challenges another front door cannot answer: it
+// looks for them among those of the policy.
+func (a *App) warnOfIssuers(issuers []certmagic.Issuer, policy *caddytls.AutomationPolicy) {
+	var known []string
+	for _, issuer := range policy.Issuers {
+		known = append(known, issuer.IssuerKey())
+	}
+	for _, issuer := range issuers {
+		if _, internal := issuer.(*caddytls.InternalIssuer); internal { // it has none
+			continue
+		}
+		if key := issuer.IssuerKey(); len(known) > 0 && !slices.Contains(known, key) {
+			a.logger.Warn("an issuer of `certificates` is not among those of the site's policy: in a fleet its challenges fail at other front doors",
+				zap.String("issuer", key), zap.Strings("policy", known))
+		}
+	}
 }
 
 // keyTypes are Caddy's names of keys.
@@ -272,6 +294,40 @@ func keyTypeOf(name string) (certmagic.KeyType, error) {
 		return "", fmt.Errorf("key_type: %q is not known", name)
 	}
 	return keyType, nil
+}
+
+// policy is what is to be known of one of Caddy's automation policies.
+type policy struct {
+	subjects []string // none for all names
+	kept     bool     // it has get_certificate tenancy
+}
+
+func policiesOf(tls *caddytls.TLS) *[]policy {
+	all := make([]policy, len(tls.Automation.Policies))
+	for i, p := range tls.Automation.Policies {
+		all[i].subjects = p.Subjects()
+		for _, manager := range p.Managers {
+			if _, ok := manager.(*Manager); ok {
+				all[i].kept = true
+			}
+		}
+	}
+	return &all
+}
+
+// keeps tells whether the policy for a name, chosen as Caddy does, has its certificate
+// kept by Gatehouse.
+func (a *App) keeps(name string) bool {
+	policies := a.kept.Load()
+	if policies == nil {
+		return false
+	}
+	for _, p := range *policies {
+		if len(p.subjects) == 0 || slices.ContainsFunc(p.subjects, func(subject string) bool { return certmagic.MatchWildcard(name, subject) }) {
+			return p.kept
+		}
+	}
+	return false
 }
 
 // covered tells whether a configured wildcard has a name, in normal form and without a

@@ -29,7 +29,7 @@ func TestBadCertificates(t *testing.T) {
 		"a wildcard of a top level": {certificatesBlock("wildcard *.com"), `wildcards: "*.com" is not a name as *.example.com`},
 		"a name for a wildcard":     {certificatesBlock("wildcard example.com"), `wildcards: "example.com" is not a name as *.example.com`},
 		"a host for a slug":         {certificatesBlock("apps drive.example.com"), `apps: "drive.example.com" is not the slug of an app`},
-		"a limit unknown":           {certificatesBlock("limit host 3 3h"), `limits: "host" is not known (allowed: account, domain, name, client)`},
+		"a limit unknown":           {certificatesBlock("limit host 3 3h"), `limits: "host" is not known (allowed: account, domain, name, client, removal)`},
 		"a target with a port":      {certificatesBlock("points_to edge.example.com:443"), `points_to: "edge.example.com:443" is neither a host name nor an IP address`},
 		"a resolver alone":          {certificatesBlock("resolver 192.0.2.53:53"), "resolver: is for points_to"},
 		"a resolver without a port": {certificatesBlock("points_to 192.0.2.1\nresolver 192.0.2.53"), `resolver: "192.0.2.53" is not an address with a port`},

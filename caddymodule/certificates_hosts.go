@@ -4,6 +4,7 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"strconv"
@@ -23,6 +24,7 @@ type certificateHosts struct {
 	mode      func() directory.Mode
 	port      *atomic.Uint32 // that HTTPS is served on
 	lifecycle func() *lifecycle.Service
+	installed func(context.Context, certificates.Owner) error // as appHosts.allowed
 }
 
 // Owner implements certificates.Hosts. A name that an instance has itself, as an alias
@@ -85,8 +87,17 @@ func (h certificateHosts) Quarantined(name string) bool {
 		h.dir.Decide(h.ported(name), mode).Code == tenancy.CodeQuarantined
 }
 
-// Loaded implements certificates.Hosts.
-func (h certificateHosts) Loaded() bool { return h.dir.Loaded() }
+// Installed implements certificates.Hosts.
+func (h certificateHosts) Installed(ctx context.Context, app certificates.Owner) (bool, error) {
+	err := h.installed(ctx, app)
+	if errors.Is(err, errNotInstalled) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Loaded implements certificates.Hosts. What a snapshot has may be long gone.
+func (h certificateHosts) Loaded() bool { return h.dir.Status().State == directory.Following }
 
 // Gone implements certificates.Hosts.
 func (h certificateHosts) Gone(ctx context.Context, rec *certificates.Record) (bool, error) {

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/gatehouse-edge/gatehouse/internal/recent"
 	"github.com/gatehouse-edge/gatehouse/tenancy/certificates"
 )
 
@@ -29,8 +30,8 @@ type clients struct {
 	now func() time.Time
 
 	mu      sync.Mutex
-	budgets *recent[netip.Prefix, *rate.Limiter]
-	visits  *recent[visit, visited]
+	budgets *recent.Memory[netip.Prefix, *rate.Limiter]
+	visits  *recent.Memory[visit, visited]
 }
 
 // visit is somebody's coming for a name.
@@ -46,7 +47,7 @@ type visited struct {
 }
 
 func newClients(now func() time.Time) *clients {
-	return &clients{now: now, budgets: newRecent[netip.Prefix, *rate.Limiter](maxClients), visits: newRecent[visit, visited](maxVisits)}
+	return &clients{now: now, budgets: recent.New[netip.Prefix, *rate.Limiter](maxClients), visits: recent.New[visit, visited](maxVisits)}
 }
 
 // admits tells whether a client may have a certificate of a name ordered, and takes it
@@ -75,7 +76,7 @@ func (c *clients) admits(client netip.Addr, name string, limit certificates.Limi
 func (c *clients) known(v visit) (admitted, known bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	before, ok := c.visits.get(v)
+	before, ok := c.visits.Get(v)
 	return !before.refused, ok && c.now().Before(before.until)
 }
 
@@ -86,7 +87,7 @@ func (c *clients) note(v visit, refused bool) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.visits.put(v, visited{refused, c.now().Add(lasts)})
+	c.visits.Put(v, visited{refused, c.now().Add(lasts)})
 }
 
 // take takes one from a budget, where there is one left.
@@ -94,10 +95,10 @@ func (c *clients) take(network netip.Prefix, limit certificates.Limit) bool {
 	now, every := c.now(), rate.Every(limit.Window/time.Duration(limit.Orders))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	budget, ok := c.budgets.get(network)
+	budget, ok := c.budgets.Get(network)
 	if !ok {
 		budget = rate.NewLimiter(every, limit.Orders)
-		c.budgets.put(network, budget)
+		c.budgets.Put(network, budget)
 	}
 	if budget.Limit() != every || budget.Burst() != limit.Orders { // another configuration
 		budget.SetLimitAt(now, every)

@@ -116,10 +116,10 @@ func TestClientsBounds(t *testing.T) {
 			t.Fatalf("client %d is refused", i)
 		}
 	}
-	if n := len(c.budgets.young) + len(c.budgets.old); n > maxClients {
+	if n := c.budgets.Len(); n > maxClients {
 		t.Errorf("%d budgets", n)
 	}
-	if n := len(c.visits.young) + len(c.visits.old); n > maxVisits {
+	if n := c.visits.Len(); n > maxVisits {
 		t.Errorf("%d visits", n)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddytls"
 	"github.com/caddyserver/certmagic"
 
 	"github.com/gatehouse-edge/gatehouse/tenancy"
@@ -67,11 +68,29 @@ func (m *Manager) GetCertificate(ctx context.Context, hello *tls.ClientHelloInfo
 		return nil, nil // the permission says no
 	}
 	if owner.Slug != "" {
-		if err := m.app.mayHaveApp(ctx, owner); err != nil {
+		err = m.app.mayHaveApp(ctx, owner)
+		if errors.Is(err, caddytls.ErrPermissionDenied) {
+			return m.none(err)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
-	return rt.certificates.Demand(ctx, name, addressOf(hello.Conn))
+	cert, err = rt.certificates.Demand(ctx, name, addressOf(hello.Conn))
+	if errors.Is(err, certificates.ErrNone) || errors.Is(err, certificates.ErrBusy) {
+		return m.none(err)
+	}
+	return cert, err
+}
+
+// none says that there is no certificate. Caddy logs each error of a manager's as its own,
+// though anybody can come for such names without end. Where it asks our permission next,
+// that says no; another one might say yes.
+func (m *Manager) none(err error) (*tls.Certificate, error) {
+	if m.app.permits {
+		return nil, nil
+	}
+	return nil, err
 }
 
 // addressOf is the address of a client; the zero value where it has none.

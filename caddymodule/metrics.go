@@ -29,7 +29,7 @@ func newMetrics(registry *prometheus.Registry, dir *directory.Directory) (*metri
 	if err != nil {
 		return nil, err
 	}
-	denied, err := counters(registry, "tls_denied_total", "Names that Caddy's on-demand TLS was denied a certificate for, by why: unknown, deleting, address, single_label, covered (by a wildcard), app (not installed) or client (over the limit of its address).", "reason")
+	denied, err := counters(registry, "tls_denied_total", "Names that Caddy's on-demand TLS was denied a certificate for, by why: unknown, deleting, address, single_label, covered (by a wildcard), app (not installed), client (over the limit of its address) or kept (Gatehouse orders it itself).", "reason")
 	if err != nil {
 		return nil, err
 	}

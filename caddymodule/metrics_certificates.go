@@ -30,13 +30,15 @@ var (
 	tlsSweepDesc    = tlsDesc("sweep_timestamp_seconds", "When the leader last looked through all names.")
 	tlsOrdersDesc   = tlsDesc("orders_total", "Orders by what came of them: issued or failed; and paced, which had to wait for a budget.", "outcome")
 	tlsRemovedDesc  = tlsDesc("removed_total", "Names whose certificate was removed, since they are nobody's.")
+	tlsGoneDesc     = tlsDesc("gone", "Certificates of names that are nobody's any more, and are to be removed; of the leader's last sweep.")
+	tlsBrakedDesc   = tlsDesc("removals_slowed_total", "Removals that had to wait, since there were many.")
 	tlsRevokedDesc  = tlsDesc("revoked_total", "Certificates that were revoked.")
 	tlsOverrunsDesc = tlsDesc("demands_denied_total", "Handshakes that were refused a new certificate, since their client had asked for too many.")
 )
 
 // Describe implements prometheus.Collector.
 func (c *certificateCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{tlsLeadsDesc, tlsQueueDesc, tlsNamesDesc, tlsHeldDesc, tlsSweepDesc, tlsOrdersDesc, tlsRemovedDesc, tlsRevokedDesc, tlsOverrunsDesc} {
+	for _, d := range []*prometheus.Desc{tlsLeadsDesc, tlsQueueDesc, tlsNamesDesc, tlsHeldDesc, tlsSweepDesc, tlsOrdersDesc, tlsRemovedDesc, tlsGoneDesc, tlsBrakedDesc, tlsRevokedDesc, tlsOverrunsDesc} {
 		ch <- d
 	}
 }
@@ -66,6 +68,7 @@ func (c *certificateCollector) Collect(ch chan<- prometheus.Metric) {
 			}
 		}
 		gauge(tlsHeldDesc, float64(sum.Held), "+Inf")
+		gauge(tlsGoneDesc, float64(sum.Gone))
 		if !sum.At.IsZero() {
 			gauge(tlsSweepDesc, float64(sum.At.UnixMilli())/1000)
 		}
@@ -75,6 +78,7 @@ func (c *certificateCollector) Collect(ch chan<- prometheus.Metric) {
 	counter(tlsOrdersDesc, n.Failures, "failed")
 	counter(tlsOrdersDesc, n.Paced, "paced")
 	counter(tlsRemovedDesc, n.Removed)
+	counter(tlsBrakedDesc, n.Braked)
 	counter(tlsRevokedDesc, n.Revoked)
 	counter(tlsOverrunsDesc, n.Denied)
 }

@@ -30,7 +30,8 @@ func init() { caddy.RegisterModule(Permission{}) }
 // visitors can have so many ordered in a time: the limit `client`, 10 in an hour unless
 // it is configured.
 //
-// It has no say in what `get_certificate tenancy` serves, which is asked before.
+// It has no say in what `get_certificate tenancy` serves, which is asked before; in the
+// sites that have this, Caddy orders nothing by itself.
 type Permission struct {
 	app     *App
 	apps    *appHosts
@@ -51,6 +52,7 @@ func (p *Permission) Provision(ctx caddy.Context) error {
 		return err
 	}
 	p.app = app.(*App)
+	p.app.permits = true
 	p.apps, p.clients = p.app.runtime.appHosts, p.app.runtime.clients
 	p.storage = ctx.Storage()
 	// At a handshake, since the tls app cannot be asked for while it is being provisioned.
@@ -94,6 +96,9 @@ func (p *Permission) decide(ctx context.Context, name string) error {
 		if err := p.apps.allowed(ctx, p.app.Certificates.Apps, m.Entry.ID, m.Slug); err != nil {
 			return err
 		}
+	}
+	if p.app.keeps(name) {
+		return errKept // what the manager has just had none of, with the reason for it
 	}
 	limit := p.app.Certificates.limit(limitClient, certificates.DefaultLimits.Client)
 	if !p.clients.admits(addressOf(conn), name, *limit, func() bool { return p.stored(ctx, name) }) {

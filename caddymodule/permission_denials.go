@@ -19,12 +19,13 @@ const (
 	deniedCovered
 	deniedApp
 	deniedClient
+	deniedKept
 	deniedReasons // how many there are
 )
 
 // String is the reason as the metric has it.
 func (d deniedFor) String() string {
-	return [deniedReasons]string{"unknown", "deleting", "address", "single_label", "covered", "app", "client"}[d]
+	return [deniedReasons]string{"unknown", "deleting", "address", "single_label", "covered", "app", "client", "kept"}[d]
 }
 
 // denial is an answer, and no failure: it is a caddytls.ErrPermissionDenied, which Caddy
@@ -49,6 +50,7 @@ var (
 	errAddress     = &denial{reason: deniedAddress, text: "an IP address is no instance's name"}
 	errSingleLabel = &denial{reason: deniedSingleLabel, text: "a name without a dot is not for certificates"}
 	errCovered     = &denial{reason: deniedCovered, text: "a configured wildcard covers this name"}
+	errKept        = &denial{reason: deniedKept, text: "Gatehouse orders the certificate of this name itself"}
 	errClient      = &denial{reason: deniedClient, text: "too many certificates were asked for from this address; try again later"}
 )
 

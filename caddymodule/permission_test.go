@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -32,7 +33,7 @@ type desk struct {
 }
 
 // newDesk makes one; more is further JSON of the tenancy app, which begins with a comma.
-func newDesk(t testing.TB, more string) *desk {
+func newDesk(t testing.TB, more string, policies ...string) *desk {
 	t.Helper()
 	dir := t.TempDir()
 	off := false
@@ -42,7 +43,7 @@ func newDesk(t testing.TB, more string) *desk {
 		StorageRaw: json.RawMessage(fmt.Sprintf(`{"module":"file_system","root":%q}`, dir)),
 		AppsRaw: caddy.ModuleMap{
 			"tenancy": json.RawMessage(fmt.Sprintf(`{"store":{"driver":"embedded","path":%q},"snapshot":"off"%s}`, filepath.Join(dir, "data"), more)),
-			"tls": json.RawMessage(`{"automation":{"on_demand":{"permission":{"module":"tenancy"}},"policies":[
+			"tls": json.RawMessage(`{"automation":{"on_demand":{"permission":{"module":"tenancy"}},"policies":[` + strings.Join(append(policies, ""), ",") + `
 				{"subjects":["*.wild.example.com"],"issuers":[{"module":"internal"}]},
 				{"subjects":["*.each.example.com"],"issuers":[{"module":"internal"}],"on_demand":true},
 				{"issuers":[{"module":"internal"}],"on_demand":true}]}}`),
@@ -161,6 +162,20 @@ func TestPermission(t *testing.T) {
 	}
 	if err := d.CertificateAllowed(from(t.Context(), "192.0.2.1", 443), "ported.example.com"); err == nil {
 		t.Error("at another port than an instance's it is allowed")
+	}
+}
+
+// TestPermissionOfKept: where Gatehouse keeps the certificates of a site, Caddy orders none
+// of its own, whatever ours waits for.
+func TestPermissionOfKept(t *testing.T) {
+	d := newDesk(t, "", `{"subjects":["*.kept.example.com"],"get_certificate":[{"via":"tenancy"}],"issuers":[{"module":"internal"}],"on_demand":true}`)
+	add(t, d.app, "alice.kept.example.com", lifecycle.Change{})
+	add(t, d.app, "alice.example.com", lifecycle.Change{})
+	if err := d.CertificateAllowed(t.Context(), "alice.kept.example.com"); !errors.Is(err, caddytls.ErrPermissionDenied) || d.denied(t, "kept") != 1 {
+		t.Errorf("%v, %v", err, d.denied(t, "kept"))
+	}
+	if err := d.CertificateAllowed(t.Context(), "alice.example.com"); err != nil {
+		t.Errorf("of another site: %v", err)
 	}
 }
 

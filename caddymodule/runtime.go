@@ -139,6 +139,9 @@ func (rt *runtime) keepCertificates(main *couch.Cluster, mode func() directory.M
 	rt.hosts = certificateHosts{
 		dir: rt.dir, mode: mode, port: new(atomic.Uint32),
 		lifecycle: func() *lifecycle.Service { return rt.lifecycle },
+		installed: func(ctx context.Context, app certificates.Owner) error {
+			return rt.appHosts.allowed(ctx, *rt.certApps.Load(), app.Instance, app.Slug)
+		},
 	}
 	rt.hosts.port.Store(caddyhttp.DefaultHTTPSPort)
 	rt.certApps.Store(new([]string))

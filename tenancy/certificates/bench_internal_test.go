@@ -100,7 +100,7 @@ func BenchmarkBudgets(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		now = now.Add(time.Minute)
-		budgets.take("alice.example.com", true, now)
+		budgets.take("alice.example.com", kind{first: true}, now)
 	}
 }
 

@@ -25,7 +25,7 @@ func TestRenewalsFirst(t *testing.T) {
 	made := 0
 	var waits time.Time
 	for i := range 1000 {
-		again, which := b.take(fmt.Sprintf("n%d.example.com", i), true, start)
+		again, which := b.take(fmt.Sprintf("n%d.example.com", i), kind{first: true}, start)
 		if again.IsZero() {
 			made++
 		} else if which != "account" {
@@ -38,21 +38,21 @@ func TestRenewalsFirst(t *testing.T) {
 		t.Errorf("%d first orders were made, and the last one waits until %s", made, waits)
 	}
 	for i := range 10 {
-		if again, _ := b.take(fmt.Sprintf("r%d.example.com", i), false, start); !again.IsZero() {
+		if again, _ := b.take(fmt.Sprintf("r%d.example.com", i), kind{}, start); !again.IsZero() {
 			t.Fatalf("renewal %d waits until %s", i, again)
 		}
 	}
-	again, which := b.take("late.example.com", false, start)
+	again, which := b.take("late.example.com", kind{}, start)
 	if again.Before(start.Add(time.Hour)) || again.After(start.Add(time.Hour+renewalSpread)) || which != "account" {
 		t.Errorf("a renewal waits for %q until %s", which, again)
 	}
-	b.giveBack("r0.example.com", false)
-	if again, _ := b.take("late.example.com", false, start); !again.IsZero() {
+	b.giveBack("r0.example.com", kind{})
+	if again, _ := b.take("late.example.com", kind{}, start); !again.IsZero() {
 		t.Errorf("after one was given back a renewal waits until %s", again)
 	}
 	// Who has come a moment early keeps its place.
-	place, _ := b.take("n999.example.com", true, start)
-	if again, _ := b.take("n999.example.com", true, place.Add(-time.Minute)); again.After(place.Add(time.Hour)) {
+	place, _ := b.take("n999.example.com", kind{first: true}, start)
+	if again, _ := b.take("n999.example.com", kind{first: true}, place.Add(-time.Minute)); again.After(place.Add(time.Hour)) {
 		t.Errorf("it had the place %s, and has now %s", place, again)
 	}
 	if !unreached(fmt.Errorf("x: %w", &net.OpError{Op: "dial", Err: errors.New("refused")})) || unreached(&net.OpError{Op: "read", Err: errors.New("reset")}) {
@@ -119,19 +119,19 @@ func TestBudgetBound(t *testing.T) {
 func TestBudgetsKeepPlaces(t *testing.T) {
 	t.Parallel()
 	b := newBudgets(Limits{Account: Limit{1, time.Hour}, Domain: Limit{1, 2 * time.Hour}})
-	if at, _ := b.take("a.one.example", true, start); !at.IsZero() {
+	if at, _ := b.take("a.one.example", kind{first: true}, start); !at.IsZero() {
 		t.Fatal("no room")
 	}
-	first, _ := b.take("b.two.example", true, start)
-	second, _ := b.take("c.three.example", true, start)
-	again, which := b.take("b.two.example", true, start.Add(time.Minute))
+	first, _ := b.take("b.two.example", kind{first: true}, start)
+	second, _ := b.take("c.three.example", kind{first: true}, start)
+	again, which := b.take("b.two.example", kind{first: true}, start.Add(time.Minute))
 	if !again.Equal(first) || which != "account" || !second.Equal(first.Add(time.Hour)) {
 		t.Errorf("%s, %s and %s for want of the %s", first, second, again, which)
 	}
-	if at, which := b.take("d.one.example", true, start); !at.Equal(start.Add(2*time.Hour)) || which != "domain" {
+	if at, which := b.take("d.one.example", kind{first: true}, start); !at.Equal(start.Add(2*time.Hour)) || which != "domain" {
 		t.Errorf("%s for want of the %s", at, which)
 	}
-	if at, _ := b.take("b.two.example", true, first); !at.IsZero() {
+	if at, _ := b.take("b.two.example", kind{first: true}, first); !at.IsZero() {
 		t.Errorf("in its place: %s", at)
 	}
 }

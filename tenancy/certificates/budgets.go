@@ -12,16 +12,18 @@ import (
 
 // budgets are those of one authority. They are safe for concurrent use.
 type budgets struct {
-	limits Limits
-
 	mu                    sync.Mutex
+	limits                Limits
 	account, domain, name *budget
 	fresh                 *budget              // the part of the account's that first orders have
+	demanded              *budget              // the part of that which visitors can use up
+	removal               *budget              // of names whose certificate is removed
 	places                map[string]time.Time // of names that wait, so that who asks again keeps his
 }
 
 func newBudgets(l Limits) *budgets {
-	b := &budgets{limits: l}
+	b := &budgets{}
+	b.limits = l
 	b.reset()
 	return b
 }
@@ -30,32 +32,57 @@ func newBudgets(l Limits) *budgets {
 func (b *budgets) reset() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.account, b.domain, b.name = newBudget(b.limits.Account), newBudget(b.limits.Domain), newBudget(b.limits.Name)
-	b.fresh = newBudget(freshLimit(b.limits.Account))
+	none := Limit{}
+	b.account, b.domain, b.name = newBudget(none), newBudget(none), newBudget(none)
+	b.fresh, b.demanded = newBudget(none), newBudget(none)
+	if b.removal == nil {
+		b.removal = newBudget(none)
+	}
 	b.places = map[string]time.Time{}
+	b.apply()
 }
+
+// use goes on with other limits.
+func (b *budgets) use(l Limits) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.limits != l {
+		b.limits = l
+		b.apply()
+	}
+}
+
+// apply gives each budget its limit. b.mu is held.
+func (b *budgets) apply() {
+	b.account.limit, b.domain.limit, b.name.limit = b.limits.Account, b.limits.Domain, b.limits.Name
+	b.fresh.limit = freshLimit(b.limits.Account)
+	b.demanded.limit = demandedLimit(b.fresh.limit)
+	b.removal.limit = b.limits.Removal
+}
+
+// kind is what an order is, as far as budgets go.
+type kind struct {
+	first    bool // and not to renew
+	demanded bool // by a visitor
+}
+
+// kind is that of an order for a record.
+func (r *Record) kind(first bool) kind { return kind{first, r.Parent != ""} }
 
 // take counts an order for a name, where there is room. Otherwise it says when to come
 // again, and for want of which budget.
-func (b *budgets) take(name string, first bool, now time.Time) (again time.Time, which string) {
+func (b *budgets) take(name string, k kind, now time.Time) (again time.Time, which string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	domain := registered(name)
-	of, key := b.account, ""
-	again, which = b.account.until("", now), "account"
-	if at := b.name.until(name, now); at.After(again) {
-		again, which, of, key = at, "name", b.name, name
-	}
-	if first {
-		if at := b.fresh.until("", now); at.After(again) {
-			again, which, of, key = at, "account", b.fresh, ""
+	var of *budget
+	var at string // the key in it
+	b.each(name, k, func(other *budget, key, what string) {
+		if until := other.until(key, now); until.After(again) {
+			again, which, of, at = until, what, other, key
 		}
-		if at := b.domain.until(domain, now); at.After(again) {
-			again, which, of, key = at, "domain", b.domain, domain
-		}
-	}
+	})
 	if !again.IsZero() {
-		if !first { // never behind those that can wait: what is held runs out
+		if !k.first { // never behind those that can wait: what is held runs out
 			return again.Add(spread(name, renewalSpread)), which
 		}
 		if place, waits := b.places[name]; waits { // who has come a moment early keeps it
@@ -68,13 +95,28 @@ func (b *budgets) take(name string, first bool, now time.Time) (again time.Time,
 		if len(b.places) >= maxBudgets { // of names that have gone, or have done with waiting
 			clear(b.places)
 		}
-		again = of.place(key, again, now)
+		again = of.place(at, again, now)
 		b.places[name] = again
 		return again, which
 	}
 	delete(b.places, name)
-	b.count(name, first, now, now)
+	b.count(name, k, now, now)
 	return again, ""
+}
+
+// each calls fn with all budgets that an order is counted in, and what they are called.
+func (b *budgets) each(name string, k kind, fn func(of *budget, key, what string)) {
+	fn(b.account, "", "account")
+	fn(b.name, name, "name")
+	if !k.first {
+		return
+	}
+	fn(b.fresh, "", "account")
+	domain := registered(name)
+	fn(b.domain, domain, "domain")
+	if k.demanded {
+		fn(b.demanded, "", "account, for apps")
+	}
 }
 
 // renewalSpread is how far renewals are apart that wait for the same moment.
@@ -89,33 +131,55 @@ func freshLimit(account Limit) Limit {
 	return account
 }
 
-// count counts an order in all budgets. b.mu is held.
-func (b *budgets) count(name string, first bool, at, now time.Time) {
-	b.account.spend("", at, now)
-	b.name.spend(name, at, now)
-	if first {
-		b.fresh.spend("", at, now)
-		b.domain.spend(registered(name), at, now)
+// demandedLimit leaves half of the first orders to the names that instances have: anybody
+// can come to the hosts of many apps.
+func demandedLimit(fresh Limit) Limit {
+	if fresh.Orders > 1 {
+		fresh.Orders /= 2
 	}
+	return fresh
+}
+
+// count counts an order in all budgets. b.mu is held.
+func (b *budgets) count(name string, k kind, at, now time.Time) {
+	b.each(name, k, func(of *budget, key, _ string) { of.spend(key, at, now) })
 }
 
 // giveBack takes back an order that has reached nobody.
-func (b *budgets) giveBack(name string, first bool) {
+func (b *budgets) giveBack(name string, k kind) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.account.giveBack("")
-	b.name.giveBack(name)
-	if first {
-		b.fresh.giveBack("")
-		b.domain.giveBack(registered(name))
+	b.each(name, k, func(of *budget, key, _ string) { of.giveBack(key) })
+}
+
+// spend counts orders that were made.
+func (b *budgets) spend(name string, demanded bool, made []Order, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, order := range made {
+		b.count(name, kind{order.First, demanded}, order.At, now)
 	}
 }
 
-// spend counts an order that was made at a time.
-func (b *budgets) spend(name string, first bool, at, now time.Time) {
+// remove counts a name whose certificate is removed, where there is room: what the limit
+// says, or a hundredth of all there are. Else it says when.
+func (b *budgets) remove(all int, now time.Time) (again time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.count(name, first, at, now)
+	if b.limits.Removal.Orders > 0 {
+		b.removal.limit.Orders = max(b.limits.Removal.Orders, all/100)
+	}
+	if again = b.removal.until("", now); again.IsZero() {
+		b.removal.spend("", now, now)
+	}
+	return again
+}
+
+// removals is how many names are removed in a time now.
+func (b *budgets) removals() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.removal.limit.Orders
 }
 
 // holdAll makes all orders wait, as the authority has asked.

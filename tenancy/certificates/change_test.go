@@ -15,22 +15,29 @@ import (
 	"github.com/gatehouse-edge/gatehouse/tenancy/provision"
 )
 
-// TestReload in the middle of an order: it is given up, and made anew at once by the
-// configuration that follows, with no failure counted.
+// TestReload in the middle of an order: it goes on, and so does the leader's term; what is
+// new in the configuration holds at once.
 func TestReload(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, "a.reload.example")
+	f := newFleet(t, "a.reload.example", "b.covered.example")
 	open := f.ca.block()
-	d := f.leader(f.settings())
+	d := f.leader(f.settings(func(s *certificates.Settings) { s.Wildcards = []string{"*.covered.example"} }))
 	f.ca.next(t)
 	for range 3 {
 		d.Use(f.settings())
+		if !d.Leads() {
+			t.Error("the term has ended")
+		}
 	}
-	f.ca.next(t)
+	d.Want("b.covered.example") // by no wildcard any more
+	if name := f.ca.next(t); name != "b.covered.example" {
+		t.Errorf("%s is ordered", name)
+	}
 	open()
+	d.state("b.covered.example", certificates.Issued)
 	rec := d.state("a.reload.example", certificates.Issued)
-	if d.Counts().Failures != 0 || f.ca.count() != 1 || rec.Tries != 0 {
-		t.Errorf("%+v, %d certificates", d.Counts(), f.ca.count())
+	if d.Counts().Failures != 0 || f.ca.count() != 2 || f.ca.asks("a.reload.example") != 1 || rec.Tries != 0 {
+		t.Errorf("%+v, %d certificates, asked %d times", d.Counts(), f.ca.count(), f.ca.asks("a.reload.example"))
 	}
 	// What is in memory outlives a reload.
 	must(t, f.storage.Delete(t.Context(), "certificates"))
@@ -42,6 +49,23 @@ func TestReload(t *testing.T) {
 	d.Use(f.settings())
 	d.stop()
 	d.Use(f.settings()) // begins nothing that nobody would end
+}
+
+// TestReloadBreaksOff what cannot go on with the configuration that follows: it is made
+// anew at once, with no failure counted, though with both orders.
+func TestReloadBreaksOff(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, "a.break.example")
+	open := f.ca.block()
+	d := f.leader(f.settings())
+	f.ca.next(t)
+	d.Use(f.settings(func(s *certificates.Settings) { s.Parallel = 3 }))
+	f.ca.next(t)
+	open()
+	rec := d.state("a.break.example", certificates.Issued)
+	if d.Counts().Failures != 0 || f.ca.count() != 1 || rec.Tries != 0 || len(rec.Orders) != 2 {
+		t.Errorf("%+v, %d certificates, %+v", d.Counts(), f.ca.count(), rec)
+	}
 }
 
 // TestNameMoves from one instance to another while it is ordered.

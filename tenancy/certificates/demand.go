@@ -14,8 +14,10 @@ import (
 )
 
 const (
-	// maxWaiting bounds the handshakes that wait at a time.
-	maxWaiting = 256
+	// maxWaiting bounds the handshakes that wait at a time, and maxOfOne those of one
+	// client: who opens many does not keep others from theirs.
+	maxWaiting = 1024
+	maxOfOne   = maxWaiting / 4
 	// demandTime is how long a handshake waits. Browsers wait longer.
 	demandTime = 20 * time.Second
 	// demandEvery is the pause before it looks first. It grows, up to demandMost.
@@ -36,14 +38,25 @@ func (s *Service) Demand(ctx context.Context, name string, client netip.Addr) (*
 	if settings == nil || !settings.qualifies(name) {
 		return nil, ErrNone
 	}
-	select {
-	case s.waiting <- struct{}{}:
-		defer func() { <-s.waiting }()
-	default:
+	if err := s.fruitless.of(name); err != nil {
+		return nil, err
+	}
+	network := Network(client)
+	if !s.waiting.enter(network) {
 		return nil, ErrBusy
 	}
+	defer s.waiting.leave(network)
 	ctx, cancel := context.WithTimeout(ctx, demandTime)
 	defer cancel()
+	cert, err := s.demand(ctx, name, client)
+	if errors.Is(err, ErrNone) {
+		s.fruitless.note(name, err)
+	}
+	return cert, err
+}
+
+// demand asks for a certificate and waits for it.
+func (s *Service) demand(ctx context.Context, name string, client netip.Addr) (*tls.Certificate, error) {
 	if err := s.ask(ctx, name, client); err != nil {
 		return nil, err
 	}

@@ -10,5 +10,22 @@ func (s *Service) Maintain(ctx context.Context, name string) error {
 	return s.keeper.magic.Load().config.RenewCertAsync(ctx, name, true)
 }
 
+// Busy tells whether the leader has something to do now, as far as it knows.
+func (s *Service) Busy() bool {
+	lead := s.lead.Load()
+	if lead == nil {
+		return true
+	}
+	select {
+	case <-lead.counted:
+		return lead.queue.busy(s.Now())
+	default:
+		return true
+	}
+}
+
+// Renamed looks now whether the storage has another id than before.
+func (s *Service) Renamed(ctx context.Context) bool { return s.renamed(ctx) }
+
 // Revoked is told of a certificate that is revoked.
 func (s *Service) Revoked(name string) { s.revoked(name) }

@@ -64,6 +64,9 @@ func (s *Service) heard(r records, c couch.Change) {
 	if !ok || json.Unmarshal(c.Doc, &rec) != nil {
 		return
 	}
+	if rec.State == Issued || rec.Next.IsZero() {
+		s.fruitless.forget(name)
+	}
 	if rec.Node != s.Node { // of one's own it is known what is to do
 		s.Want(name)
 	}

@@ -47,7 +47,7 @@ func (h *heldCertificate) resource() certmagic.CertificateResource {
 // held reads the newest certificate of a name that an issuer of the configuration has
 // made; nil where there is none.
 func (w *leading) held(ctx context.Context, name string) (best *heldCertificate, err error) {
-	for _, issuer := range w.settings.Issuers {
+	for _, issuer := range w.settings().Issuers {
 		h, err := w.heldFrom(ctx, issuer.IssuerKey(), name)
 		if err != nil && !errors.Is(err, errBroken) {
 			return nil, err
@@ -72,7 +72,7 @@ func (w *leading) heldFrom(ctx context.Context, issuer, name string) (*heldCerti
 		certmagic.StorageKeys.SiteMeta(issuer, name),
 	} {
 		var err error
-		parts[i], err = w.settings.Storage.Load(ctx, key)
+		parts[i], err = w.settings().Storage.Load(ctx, key)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, nil
 		}
@@ -94,7 +94,7 @@ func (w *leading) heldFrom(ctx context.Context, issuer, name string) (*heldCerti
 // certificate, and orders none in its place.
 func (w *leading) clear(ctx context.Context, name string) error {
 	broken := func() (keys []string, err error) {
-		for _, issuer := range w.settings.Issuers {
+		for _, issuer := range w.settings().Issuers {
 			key := issuer.IssuerKey()
 			if _, err := w.heldFrom(ctx, key, name); errors.Is(err, errBroken) {
 				w.log.Warn("a certificate is ordered anew", zap.String("name", name), zap.String("issuer", key), zap.Error(err))
@@ -125,7 +125,7 @@ func (w *leading) clear(ctx context.Context, name string) error {
 // locked calls fn under certmagic's own lock of issuing, so that no order of the name is
 // under way.
 func (w *leading) locked(ctx context.Context, name string, fn func() error) error {
-	storage, lock := w.settings.Storage, "issue_cert_"+name
+	storage, lock := w.settings().Storage, "issue_cert_"+name
 	if err := storage.Lock(ctx, lock); err != nil {
 		return fmt.Errorf("locking %s: %w", name, err)
 	}
@@ -140,7 +140,7 @@ func (w *leading) locked(ctx context.Context, name string, fn func() error) erro
 // delete takes a key, or what is below it, out of the storage; of what is not there
 // nothing is to do.
 func (w *leading) delete(ctx context.Context, key string) error {
-	if err := w.settings.Storage.Delete(ctx, key); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := w.settings().Storage.Delete(ctx, key); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil

@@ -28,7 +28,10 @@ type Hosts interface {
 	Names() iter.Seq2[string, Owner]
 	// Quarantined tells whether a name is kept from others for a time.
 	Quarantined(name string) bool
-	// Loaded tells whether the directory knows the whole fleet.
+	// Installed tells whether the host of an app may have a certificate: the app is
+	// installed, or listed. It may ask the store.
+	Installed(ctx context.Context, app Owner) (bool, error)
+	// Loaded tells whether the directory has what the store has of the whole fleet.
 	Loaded() bool
 	// Gone asks the store whether nobody has, claims or keeps a name any more. It is
 	// asked before anything is removed, since what the directory does not know may be

@@ -20,6 +20,7 @@ type hosts struct {
 	mu          sync.Mutex
 	owners      map[string]certificates.Owner
 	quarantined map[string]bool
+	uninstalled map[string]bool // slugs
 	unloaded    bool
 	gone        func(*certificates.Record) (bool, error) // nil for what the directory says
 	goneAsks    int
@@ -27,7 +28,7 @@ type hosts struct {
 }
 
 func newHosts(names ...string) *hosts {
-	h := &hosts{owners: map[string]certificates.Owner{}, quarantined: map[string]bool{}, owned: map[string]int{}}
+	h := &hosts{owners: map[string]certificates.Owner{}, quarantined: map[string]bool{}, uninstalled: map[string]bool{}, owned: map[string]int{}}
 	for _, name := range names {
 		h.owners[name] = certificates.Owner{Instance: "of-" + name}
 	}
@@ -51,16 +52,6 @@ func (h *hosts) Owner(name string) (o certificates.Owner, ok bool) {
 	return o, ok
 }
 
-func (h *hosts) asked(name string) (ok bool) {
-	h.change(func() { ok = h.owned[name] > 0 })
-	return ok
-}
-
-func (h *hosts) asks() (n int) {
-	h.change(func() { n = len(h.owned) })
-	return n
-}
-
 func (h *hosts) Names() iter.Seq2[string, certificates.Owner] {
 	return func(yield func(string, certificates.Owner) bool) {
 		var all map[string]certificates.Owner
@@ -76,6 +67,11 @@ func (h *hosts) Names() iter.Seq2[string, certificates.Owner] {
 func (h *hosts) Quarantined(name string) (is bool) {
 	h.change(func() { is = h.quarantined[name] })
 	return is
+}
+
+func (h *hosts) Installed(_ context.Context, app certificates.Owner) (is bool, err error) {
+	h.change(func() { is = !h.uninstalled[app.Slug] })
+	return is, nil
 }
 
 func (h *hosts) Loaded() (is bool) {

@@ -48,8 +48,10 @@ func (h hurryHosts) Names() iter.Seq2[string, certificates.Owner] {
 	}
 }
 
-func (hurryHosts) Quarantined(string) bool { return false }
-func (hurryHosts) Loaded() bool            { return true }
+func (hurryHosts) Quarantined(string) bool                                     { return false }
+func (hurryHosts) Loaded() bool                                                { return true }
+func (hurryHosts) Installed(context.Context, certificates.Owner) (bool, error) { return true, nil }
+
 func (hurryHosts) Gone(context.Context, *certificates.Record) (bool, error) {
 	return false, nil
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"time"
 
 	"go.uber.org/zap"
 )
@@ -42,7 +43,33 @@ func (s *Service) identify(ctx context.Context, settings *Settings) (string, err
 	return id, nil
 }
 
-// nameStorage gives the storage an id, unless another front door has meanwhile.
+// identityEvery is how often it is looked whether the storage has the id that is known.
+const identityEvery = 5 * time.Minute
+
+// renamed tells whether the storage has another id than the known one, which is forgotten
+// then: it was lost, and another front door has given it a new one. One without any gets
+// back what it had, and with it the records.
+func (s *Service) renamed(ctx context.Context) bool {
+	known := s.identity.Load()
+	if known == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, loadTime)
+	defer cancel()
+	raw, err := known.of.Storage.Load(ctx, identityKey)
+	if errors.Is(err, fs.ErrNotExist) {
+		raw, err = s.nameStorage(ctx, known.of)
+	}
+	if err != nil || string(raw) == known.id {
+		return false // what cannot be told now is looked at again
+	}
+	s.Logger.Warn("the storage of certificates has another id than before; was it replaced?", zap.String("before", known.id))
+	s.identity.CompareAndSwap(known, nil)
+	return true
+}
+
+// nameStorage gives the storage an id, unless another front door has meanwhile: the one
+// that it is known by here, or a new one.
 func (s *Service) nameStorage(ctx context.Context, settings *Settings) ([]byte, error) {
 	storage := settings.Storage
 	if err := storage.Lock(ctx, "gatehouse_storage_id"); err != nil {
@@ -57,11 +84,15 @@ func (s *Service) nameStorage(ctx context.Context, settings *Settings) ([]byte, 
 	if !errors.Is(err, fs.ErrNotExist) {
 		return raw, err
 	}
-	var id [8]byte
-	if _, err := io.ReadFull(s.random(), id[:]); err != nil {
-		return nil, err
+	if known := s.identity.Load(); known != nil && sameStorage(known.of.Storage, storage) {
+		raw = []byte(known.id)
+	} else {
+		var id [8]byte
+		if _, err := io.ReadFull(s.random(), id[:]); err != nil {
+			return nil, err
+		}
+		raw = []byte(hex.EncodeToString(id[:]))
 	}
-	raw = []byte(hex.EncodeToString(id[:]))
 	return raw, storage.Store(ctx, identityKey, raw)
 }
 

@@ -4,6 +4,7 @@ package certificates_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/caddyserver/certmagic"
 
 	"github.com/gatehouse-edge/gatehouse/internal/testkit"
+	"github.com/gatehouse-edge/gatehouse/tenancy"
 	"github.com/gatehouse-edge/gatehouse/tenancy/certificates"
 	"github.com/gatehouse-edge/gatehouse/tenancy/couch"
 )
@@ -138,6 +140,32 @@ func TestNamedOnce(t *testing.T) {
 		t.Error("an id that is none")
 	}
 	d.Use(nil)
+}
+
+// TestStorageLost: a storage that has lost its id gets it back, and with it the records;
+// one that was given another has others.
+func TestStorageLost(t *testing.T) {
+	t.Parallel()
+	const key, name = "gatehouse/storage_id", "a.lost.example"
+	f := newFleet(t, name)
+	d := f.leader(f.settings())
+	d.state(name, certificates.Issued)
+	id, err := f.storage.Load(t.Context(), key)
+	must(t, err)
+	must(t, f.storage.Delete(t.Context(), "gatehouse"))
+	if d.Renamed(t.Context()) {
+		t.Error("a new one")
+	}
+	if again, err := f.storage.Load(t.Context(), key); err != nil || string(again) != string(id) {
+		t.Errorf("%s, and then %s (%v)", id, again, err)
+	}
+	must(t, f.storage.Store(t.Context(), key, []byte("0123456789abcdef")))
+	if !d.Renamed(t.Context()) {
+		t.Error("the old one")
+	}
+	if _, err := d.Record(t.Context(), name); !errors.Is(err, tenancy.ErrNotFound) {
+		t.Errorf("a record of the new storage: %v", err)
+	}
 }
 
 // TestStoreMissing: a database that is taken away is made again, and the records come

@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
 	"github.com/gatehouse-edge/gatehouse/tenancy/couch"
@@ -25,39 +24,66 @@ const (
 	calmMost    = 30 * time.Second
 )
 
+// looks is how many names of each lane are looked at at a time. Most of it is waiting:
+// for the store, the DNS, the authority; orders have bounds of their own.
+const looks = 64
+
 // leading is one term of a leader.
 type leading struct {
-	s        *Service
-	settings *Settings
-	orders   *certmagic.Config
-	queue    *queue
-	budgets  *budgets
-	records  records
-	log      *zap.Logger
+	s       *Service
+	began   *Settings             // that the term began with
+	in      atomic.Pointer[magic] // the configuration in use
+	queue   *queue
+	budgets *budgets
+	ledger  *ledger
+	records records
+	log     *zap.Logger
+	all     chan struct{} // has a value for each order under way
+	firsts  chan struct{} // those that are no renewals
 
 	doubts, troubles pauses // of names
 	calm             calm   // of all
+
+	warned atomic.Pointer[time.Time] // of many removals
 
 	counted chan struct{} // closed when it is known what was ordered before this term
 	soon    chan struct{} // has a value when a sweep is wanted soon
 	horizon atomic.Int64  // a time.Duration: what is due later, a sweep finds in time
 }
 
-// newLeading begins a term; nil where the configuration has changed meanwhile.
+// newLeading begins a term; nil where the configuration has changed meanwhile so much that
+// it is another one's.
 func newLeading(s *Service, settings *Settings, r records) *leading {
 	m := s.keeper.magic.Load()
-	if m == nil || m.settings != settings {
+	if m == nil || !settings.goesOn(m.settings) {
 		return nil
 	}
+	parallel := m.settings.parallel()
 	w := &leading{
-		s: s, settings: settings, orders: m.orders, queue: newQueue(), budgets: newBudgets(settings.Limits),
-		records: r, log: s.Logger,
+		s: s, began: settings, queue: newQueue(), budgets: newBudgets(m.settings.Limits),
+		ledger: newLedger(r), records: r, log: s.Logger,
+		all:    make(chan struct{}, parallel),
+		firsts: make(chan struct{}, parallel-parallel/4), // as in the account's budget
 		doubts: pauses{first: doubt, most: doubtMost}, troubles: pauses{first: trouble, most: troubleMost},
 		calm:    calm{pauses: pauses{first: trouble, most: calmMost}},
 		counted: make(chan struct{}), soon: make(chan struct{}, 1),
 	}
+	w.in.Store(m)
 	w.horizon.Store(int64(2 * sweepEvery))
 	return w
+}
+
+// settings are those in use.
+func (w *leading) settings() *Settings { return w.in.Load().settings }
+
+// take goes on with a configuration that the term may go on with: what is under way is
+// not broken off, and what was counted stays counted.
+func (w *leading) take(m *magic) {
+	if m == nil || w.in.Swap(m) == m {
+		return
+	}
+	w.budgets.use(m.settings.Limits)
+	w.resweep() // other names may be covered now
 }
 
 // run works until ctx ends, and waits for what is under way then.
@@ -65,17 +91,23 @@ func (w *leading) run(ctx context.Context) {
 	var work sync.WaitGroup
 	defer work.Wait()
 	work.Go(func() { w.sweeps(ctx) })
+	work.Go(func() { w.ledger.keep(ctx, w.s.Now, w.log) })
 	// What was ordered before has to be known first, since it counts in the budgets.
 	select {
 	case <-w.counted:
 	case <-ctx.Done():
 		return
 	}
-	parallel := w.settings.Parallel
-	if parallel <= 0 {
-		parallel = DefaultParallel
+	for l := range lane(lanes) {
+		work.Go(func() { w.work(ctx, l) })
 	}
-	slots := make(chan struct{}, parallel)
+}
+
+// work looks at the names of a lane as they become due, and waits for what is under way.
+func (w *leading) work(ctx context.Context, l lane) {
+	var under sync.WaitGroup
+	defer under.Wait()
+	slots := make(chan struct{}, looks)
 	for ctx.Err() == nil {
 		if left := w.calm.left(w.s.Now()); left > 0 {
 			sleep(ctx, left)
@@ -86,11 +118,12 @@ func (w *leading) run(ctx context.Context) {
 		case <-ctx.Done():
 			continue
 		}
-		name, ok, wait := w.queue.take(w.s.Now())
+		name, ok, wait := w.queue.take(l, w.s.Now())
 		if ok {
-			work.Go(func() {
+			under.Go(func() {
 				defer func() { <-slots }()
-				w.queue.done(name, w.look(ctx, name))
+				at, in := w.look(ctx, name, l)
+				w.queue.done(name, in, at)
 			})
 			continue
 		}
@@ -98,36 +131,36 @@ func (w *leading) run(ctx context.Context) {
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
-		case <-w.queue.wake:
+		case <-w.queue.lanes[l].wake:
 		case <-ctx.Done():
 		}
 		timer.Stop()
 	}
 }
 
-// look does what there is to do about a name, and says when there is more; never, where
-// a sweep finds it before.
-func (w *leading) look(ctx context.Context, name string) (next time.Time) {
-	next, err := w.tend(ctx, name)
+// look does what there is to do about a name, and says when there is more, and in which
+// lane; never, where a sweep finds it before.
+func (w *leading) look(ctx context.Context, name string, l lane) (next time.Time, in lane) {
+	next, in, err := w.tend(ctx, name, l)
 	now := w.s.Now()
 	switch {
 	case err == nil:
 		w.troubles.end(name)
 		w.calm.end()
 		if next.Sub(now) > time.Duration(w.horizon.Load()) {
-			return time.Time{}
+			next = time.Time{}
 		}
-		return next
+		return next, in
 	case ctx.Err() != nil:
-		return time.Time{}
+		return time.Time{}, in
 	case errors.Is(err, couch.ErrConflict):
-		return now.Add(again)
+		return now.Add(again), in
 	case errors.Is(err, couch.ErrNotFound) && w.s.Ensure != nil: // the whole database is gone
 		_ = w.s.Ensure(ctx) // else it is tried again
 	}
 	w.calm.begin(now)
 	w.log.Warn("looking after the certificate of a name", zap.String("name", name), zap.Error(err))
-	return now.Add(w.troubles.next(name))
+	return now.Add(w.troubles.next(name)), in
 }
 
 // pauses are those of names, which double while something goes on. They are safe for

@@ -18,6 +18,10 @@ type Limits struct {
 	Domain  Limit // of first certificates for one registered domain, by the public suffix list
 	Name    Limit // of orders for the same name
 	Client  Limit // of orders that visitors of one address have asked for, by their handshakes
+	// Removal is of names whose certificate is removed: where many instances seem to have
+	// gone at once, it may be their records that were lost. A fleet of which a hundredth is
+	// more has that.
+	Removal Limit
 }
 
 // DefaultLimits are those for a public authority: 300 orders in 3 hours, 50 in a week
@@ -27,6 +31,7 @@ var DefaultLimits = Limits{
 	Domain:  Limit{45, 7 * 24 * time.Hour},
 	Name:    Limit{4, 7 * 24 * time.Hour},
 	Client:  Limit{10, time.Hour},
+	Removal: Limit{100, time.Hour},
 }
 
 // maxBudgets bounds the domains, names or addresses that are counted at a time.

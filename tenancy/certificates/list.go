@@ -57,7 +57,7 @@ func (s *Service) Queue() int {
 
 // Counters count since the start of the process.
 type Counters struct {
-	orders, failures, paced, removed, revoked, denied atomic.Int64
+	orders, failures, paced, removed, braked, revoked, denied atomic.Int64
 
 	sum atomic.Pointer[Sum]
 }
@@ -68,6 +68,7 @@ type Counts struct {
 	Failures int64
 	Paced    int64 // that had to wait for a budget
 	Removed  int64
+	Braked   int64 // removals that had to wait, since there were many
 	Revoked  int64
 	Denied   int64 // demands of clients that had asked for too many
 }
@@ -77,7 +78,7 @@ func (s *Service) Counts() Counts {
 	c := &s.counters
 	return Counts{
 		Orders: c.orders.Load(), Failures: c.failures.Load(), Paced: c.paced.Load(),
-		Removed: c.removed.Load(), Revoked: c.revoked.Load(), Denied: c.denied.Load(),
+		Removed: c.removed.Load(), Braked: c.braked.Load(), Revoked: c.revoked.Load(), Denied: c.denied.Load(),
 	}
 }
 
@@ -90,6 +91,7 @@ type Sum struct {
 	States map[State]int
 	Left   []int // certificates that are good for at most Buckets[i]
 	Held   int
+	Gone   int // certificates of names that are nobody's any more, and are to be removed
 }
 
 func newSum(now time.Time) *Sum {
@@ -98,8 +100,11 @@ func newSum(now time.Time) *Sum {
 
 // count counts a record. One that nothing is done about is not renewed, so that how long
 // it is good tells nothing.
-func (s *Sum) count(rec *Record, now time.Time, idle bool) {
+func (s *Sum) count(rec *Record, now time.Time, idle, gone bool) {
 	s.States[rec.State]++
+	if gone && rec.Held() {
+		s.Gone++
+	}
 	if !rec.Held() || idle {
 		return
 	}

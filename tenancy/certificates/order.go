@@ -13,37 +13,56 @@ import (
 )
 
 // tend brings a name, its record and its certificate together: it orders, renews, asks
-// for advice, or removes. next is when there is more to do, zero for never.
-func (w *leading) tend(ctx context.Context, name string) (next time.Time, err error) {
+// for advice, or removes. next is when there is more to do, zero for never, and in which
+// lane that is.
+func (w *leading) tend(ctx context.Context, name string, l lane) (next time.Time, in lane, err error) {
 	rec, err := w.records.get(ctx, name)
 	if err != nil {
-		return next, err
+		return next, l, err
 	}
-	now := w.s.Now()
 	owner, known := w.s.Hosts.Owner(name)
 	if known {
 		w.doubts.end(name)
 	}
+	if in = laneOf(rec, known); in == orders && l != orders { // not here, in the way of others
+		return w.s.Now(), in, nil
+	}
+	if rec == nil {
+		rec = &Record{Name: name, State: Pending, Wanted: w.s.Now()}
+	}
+	next, err = w.act(ctx, rec, owner, known)
+	return next, laneOf(rec, known), err
+}
+
+// act does what there is to do about a record, which may be a new one.
+func (w *leading) act(ctx context.Context, rec *Record, owner Owner, known bool) (next time.Time, err error) {
+	now := w.s.Now()
+	fresh := rec.Rev == ""
 	switch {
-	case !known && rec == nil:
+	case !known && fresh:
 		return next, nil
 	case !known:
 		return w.leave(ctx, rec)
 	case owner.Deleting:
 		return next, nil // no order; the next sweep has it if the deletion is given up
-	case !w.settings.qualifies(name):
-		if rec == nil || rec.Held() { // it goes with its instance
+	case !w.settings().qualifies(rec.Name):
+		if fresh || rec.Held() { // it goes with its instance
 			return next, nil
 		}
 		return next, w.records.drop(ctx, rec)
-	case rec == nil:
-		rec = &Record{Name: name, State: Pending, Wanted: now}
+	case rec.forlorn(now): // a visitor who comes again begins anew
+		return next, w.records.drop(ctx, rec)
 	}
-	moved := rec.Rev != "" && (rec.Instance != owner.Instance || rec.Parent != owner.Parent)
+	moved := !fresh && (rec.Instance != owner.Instance || rec.Parent != owner.Parent)
 	rec.Instance, rec.Parent, rec.Node = owner.Instance, owner.Parent, w.s.Node
 	switch {
 	case w.early(rec, now):
 	case rec.State != Issued || !w.configured(rec.Issuer) || !now.Before(rec.until()):
+		if rec.Parent != "" {
+			if installed, err := w.s.Hosts.Installed(ctx, owner); err != nil || !installed {
+				return w.uninstalled(ctx, rec, err)
+			}
+		}
 		return w.order(ctx, rec)
 	case !rec.ARI.IsZero() && !now.Before(rec.ARI):
 		return w.advice(ctx, rec)
@@ -52,6 +71,19 @@ func (w *leading) tend(ctx context.Context, name string) (next time.Time, err er
 		return w.put(ctx, rec, func() {})
 	}
 	return w.due(rec), nil
+}
+
+// uninstalled lets go of the host of an app that is not there any more, instead of an
+// order. err is that of who was to tell.
+func (w *leading) uninstalled(ctx context.Context, rec *Record, err error) (next time.Time, _ error) {
+	switch {
+	case err != nil:
+		return next, err
+	case rec.Held():
+		return w.discard(ctx, rec, func(*Record) error { return nil })
+	default:
+		return next, w.records.drop(ctx, rec)
+	}
 }
 
 // early tells whether there is nothing to do about a record before its next time.
@@ -81,7 +113,14 @@ func (w *leading) order(ctx context.Context, rec *Record) (next time.Time, err e
 	if done, next, err := w.prove(ctx, rec); done || err != nil {
 		return next, err
 	}
-	if again, which := w.budgets.take(rec.Name, held == nil, now); !again.IsZero() {
+	first := held == nil
+	leave, err := w.enter(ctx, first)
+	if err != nil {
+		return next, err
+	}
+	defer leave()
+	now = w.s.Now() // perhaps others were before it
+	if again, which := w.budgets.take(rec.Name, rec.kind(first), now); !again.IsZero() {
 		w.s.counters.paced.Add(1)
 		return w.put(ctx, rec, func() {
 			if !rec.Held() {
@@ -93,9 +132,11 @@ func (w *leading) order(ctx context.Context, rec *Record) (next time.Time, err e
 	if rec.State != Issued { // one that is renewed stays issued meanwhile
 		rec.State = Ordered
 	}
+	rec.ordered(now, first)
 	// Who dies in this leaves it to be looked at once the order is over in any case.
 	rec.Next = now.Add(orderTime)
 	if err := w.records.put(ctx, rec); err != nil {
+		w.budgets.giveBack(rec.Name, rec.kind(first))
 		return next, err
 	}
 	err = w.ask(ctx, rec.Name, held)
@@ -108,13 +149,37 @@ func (w *leading) order(ctx context.Context, rec *Record) (next time.Time, err e
 		return w.s.Now(), nil
 	case err != nil && !errors.Is(err, errOvertaken):
 		if unreached(err) {
-			w.budgets.giveBack(rec.Name, held == nil)
+			w.budgets.giveBack(rec.Name, rec.kind(first))
+			rec.unordered()
 		}
 		return w.failed(ctx, rec, err)
 	case err == nil:
 		w.s.counters.orders.Add(1)
 	}
 	return w.received(ctx, rec)
+}
+
+// enter waits for its turn to order. First orders leave some to renewals.
+func (w *leading) enter(ctx context.Context, first bool) (leave func(), err error) {
+	turns := []chan struct{}{w.all}
+	if first {
+		turns = []chan struct{}{w.firsts, w.all}
+	}
+	for i, turn := range turns {
+		select {
+		case turn <- struct{}{}:
+		case <-ctx.Done():
+			for _, had := range turns[:i] {
+				<-had
+			}
+			return nil, ctx.Err()
+		}
+	}
+	return func() {
+		for _, turn := range turns {
+			<-turn
+		}
+	}, nil
 }
 
 // received writes what an order has brought.
@@ -160,12 +225,12 @@ func (w *leading) ask(ctx context.Context, name string, held *heldCertificate) e
 		return err
 	})
 	if held != nil {
-		return w.orders.RenewCertSync(ctx, name, true)
+		return w.in.Load().orders.RenewCertSync(ctx, name, true)
 	}
 	if err := w.clear(ctx, name); err != nil {
 		return err
 	}
-	return w.orders.ObtainCertSync(ctx, name)
+	return w.in.Load().orders.ObtainCertSync(ctx, name)
 }
 
 // releaseTime bounds the writing of a record at the end of a term.
@@ -194,9 +259,11 @@ func (w *leading) failed(ctx context.Context, rec *Record, cause error) (next ti
 	f := judge(cause, rec.Tries, now)
 	if f.account > 0 {
 		w.budgets.holdAll(now.Add(f.account), now)
+		w.ledger.hold("", now.Add(f.account))
 	}
 	if f.domain > 0 {
 		w.budgets.holdDomain(rec.Name, now.Add(f.domain), now)
+		w.ledger.hold(rec.Name, now.Add(f.domain))
 	}
 	w.log.Warn("an order of a certificate has failed", zap.String("name", rec.Name), zap.Int("tries", rec.Tries+1), zap.Duration("again_in", f.wait), zap.Error(cause))
 	return w.put(ctx, rec, func() {
@@ -221,6 +288,7 @@ func (w *leading) issued(ctx context.Context, rec *Record, held *heldCertificate
 	if _, kept := w.s.keeper.kept(rec.Name); fresh || kept {
 		_, _ = w.s.keeper.load(ctx, rec.Name) // so that the first visitor need not wait; else he does
 	}
+	w.s.fruitless.forget(rec.Name)
 	w.consult(ctx, rec, held)
 	if err := w.records.put(ctx, rec); err != nil {
 		return next, err

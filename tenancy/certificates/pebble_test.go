@@ -161,7 +161,7 @@ func TestACMEReload(t *testing.T) {
 	d := f.leader(f.settings(f.acme))
 	<-began
 	f.Fail(nil)
-	d.Use(f.settings(f.acme))
+	d.Use(f.settings(f.acme, func(s *certificates.Settings) { s.Parallel = 3 })) // so that it is cut
 	d.state("a.acmereload.example", certificates.Issued)
 	if d.Counts().Failures != 0 || f.Count(testkit.ACMENewAccount) != 1 {
 		t.Errorf("%+v, %d accounts", d.Counts(), f.Count(testkit.ACMENewAccount))

@@ -49,6 +49,12 @@ func proofWait(looks int) time.Duration { return min(proofFirst<<min(looks, 10),
 // Check looks whether a name is proven. nil says so; else the error says for people
 // what the DNS has, and what it is to have.
 func (p *Proof) Check(ctx context.Context, name, token string) error {
+	return p.check(ctx, name, name, token)
+}
+
+// check is Check, with the TXT record of a name at: that of an instance proves the hosts
+// of its apps.
+func (p *Proof) check(ctx context.Context, name, at, token string) error {
 	ctx, cancel := context.WithTimeout(ctx, proofTime)
 	defer cancel()
 	q := &question{ctx: ctx, resolver: p.Resolver}
@@ -79,7 +85,7 @@ func (p *Proof) Check(ctx context.Context, name, token string) error {
 			return nil
 		}
 	}
-	if token != "" && slices.Contains(q.texts(TXTLabel+"."+name), token) {
+	if token != "" && slices.Contains(q.texts(TXTLabel+"."+at), token) {
 		return nil
 	}
 	if len(has) == 0 && q.failed != nil {
@@ -88,7 +94,7 @@ func (p *Proof) Check(ctx context.Context, name, token string) error {
 	if len(has) == 0 {
 		has = []string{"nothing"}
 	}
-	return fmt.Errorf("%s points to %s, and not here: set %s", name, strings.Join(has, ", "), strings.Join(p.Wanted(name, token), ", or "))
+	return fmt.Errorf("%s points to %s, and not here: set %s", name, strings.Join(has, ", "), strings.Join(p.Wanted(at, token), ", or "))
 }
 
 // named tells whether the end of a name's aliases is one of the platform's names, or
@@ -151,18 +157,15 @@ func bare(name string) string { return strings.ToLower(strings.TrimSuffix(name, 
 // prove asks for the domain's proof, where one is wanted. done says that the order has
 // to wait for it.
 func (w *leading) prove(ctx context.Context, rec *Record) (done bool, next time.Time, err error) {
-	p := w.settings.Proof
-	if p == nil || rec.Parent != "" { // the host of an app is proven by its instance's name
+	p := w.settings().Proof
+	if p == nil {
 		return false, next, nil
 	}
-	if rec.ProofToken == "" {
-		var token [16]byte
-		if _, err := io.ReadFull(w.s.random(), token[:]); err != nil {
-			return true, next, err
-		}
-		rec.ProofToken = "gatehouse-" + hex.EncodeToString(token[:])
+	at, token, err := w.token(ctx, rec)
+	if err != nil {
+		return true, next, err
 	}
-	cause := p.Check(ctx, rec.Name, rec.ProofToken)
+	cause := p.check(ctx, rec.Name, at, token)
 	if cause == nil {
 		if rec.State == Waiting {
 			rec.State, rec.Tries, rec.Error = Pending, 0, ""
@@ -184,6 +187,26 @@ func (w *leading) prove(ctx context.Context, rec *Record) (done bool, next time.
 		rec.Next = w.s.Now().Add(proofWait(looks))
 	})
 	return true, next, err
+}
+
+// token is that of the TXT record which proves a name, and where this is: for the host of
+// an app, at its instance's name.
+func (w *leading) token(ctx context.Context, rec *Record) (at, token string, err error) {
+	if rec.Parent != "" {
+		parent, err := w.records.get(ctx, rec.Parent)
+		if err != nil || parent == nil {
+			return rec.Parent, "", err
+		}
+		return rec.Parent, parent.ProofToken, nil
+	}
+	if rec.ProofToken == "" {
+		var b [16]byte
+		if _, err := io.ReadFull(w.s.random(), b[:]); err != nil {
+			return rec.Name, "", err
+		}
+		rec.ProofToken = "gatehouse-" + hex.EncodeToString(b[:])
+	}
+	return rec.Name, rec.ProofToken, nil
 }
 
 // Wanted are the DNS records of which a name is to have one, for people.

@@ -17,31 +17,31 @@ var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 func TestQueueOrder(t *testing.T) {
 	t.Parallel()
 	q := newQueue()
-	q.add("late", start.Add(time.Hour))
-	q.add("soon", start.Add(time.Minute))
-	q.add("now", start)
-	q.add("now", start.Add(time.Hour)) // not later than it was
-	q.add("late", start.Add(2*time.Minute))
+	q.add("late", upkeep, start.Add(time.Hour))
+	q.add("soon", upkeep, start.Add(time.Minute))
+	q.add("now", upkeep, start)
+	q.add("now", upkeep, start.Add(time.Hour)) // not later than it was
+	q.add("late", upkeep, start.Add(2*time.Minute))
 	take := func(now time.Time, want string, wait time.Duration) {
 		t.Helper()
-		name, ok, w := q.take(now)
+		name, ok, w := q.take(upkeep, now)
 		if name != want || ok != (want != "") || w != wait {
 			t.Fatalf("%q, %v, %s", name, ok, w)
 		}
 	}
 	take(start, "now", 0)
 	take(start, "", time.Minute)
-	q.add("now", start.Add(time.Second)) // while it is worked at
-	q.add("now", start.Add(time.Hour))
-	q.done("now", time.Time{})
+	q.add("now", upkeep, start.Add(time.Second)) // while it is worked at
+	q.add("now", upkeep, start.Add(time.Hour))
+	q.done("now", upkeep, time.Time{})
 	take(start.Add(time.Second), "now", 0)
-	q.done("now", time.Time{})
+	q.done("now", upkeep, time.Time{})
 	take(start.Add(time.Minute), "soon", 0)
-	q.done("soon", start.Add(3*time.Minute))
+	q.done("soon", upkeep, start.Add(3*time.Minute))
 	take(start.Add(time.Hour), "late", 0)
 	take(start.Add(time.Hour), "soon", 0)
-	q.done("late", time.Time{})
-	q.done("soon", time.Time{})
+	q.done("late", upkeep, time.Time{})
+	q.done("soon", upkeep, time.Time{})
 	take(start, "", time.Hour)
 	if q.len() != 0 {
 		t.Errorf("%d names", q.len())
@@ -53,15 +53,15 @@ func TestQueueOrder(t *testing.T) {
 func TestQueueWakes(t *testing.T) {
 	t.Parallel()
 	q := newQueue()
-	q.add("a", start.Add(time.Hour))
+	q.add("a", upkeep, start.Add(time.Hour))
 	for i, add := range []func(){
 		func() {},
-		func() { q.add("b", start) },
-		func() { q.add("b", start.Add(2*time.Hour)) },
+		func() { q.add("b", upkeep, start) },
+		func() { q.add("b", upkeep, start.Add(2*time.Hour)) },
 	} {
 		add()
 		select {
-		case <-q.wake:
+		case <-q.lanes[upkeep].wake:
 		default:
 			t.Errorf("not woken by %d", i)
 		}
@@ -75,7 +75,7 @@ func TestQueueBound(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	for i := range maxQueue + 1000 {
-		q.add(fmt.Sprintf("name-%d.example.com", i), start.Add(time.Duration(i%1000)*time.Second))
+		q.add(fmt.Sprintf("name-%d.example.com", i), upkeep, start.Add(time.Duration(i%1000)*time.Second))
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
@@ -89,12 +89,12 @@ func TestQueueBound(t *testing.T) {
 	}
 	last := time.Time{}
 	for range 5000 {
-		name, ok, _ := q.take(start.Add(time.Hour))
+		name, ok, _ := q.take(upkeep, start.Add(time.Hour))
 		if !ok || q.items[name].at.Before(last) {
 			t.Fatalf("%q, %v", name, ok)
 		}
 		last = q.items[name].at
-		q.done(name, time.Time{})
+		q.done(name, upkeep, time.Time{})
 	}
 }
 
@@ -106,20 +106,20 @@ func TestQueueCrowd(t *testing.T) {
 	for w := range 8 {
 		working.Go(func() {
 			for i := range 500 {
-				q.add(fmt.Sprintf("%d", (i*7+w)%100), start.Add(time.Duration(i)))
-				if name, ok, _ := q.take(start.Add(time.Hour)); ok {
-					q.done(name, time.Time{})
+				q.add(fmt.Sprintf("%d", (i*7+w)%100), upkeep, start.Add(time.Duration(i)))
+				if name, ok, _ := q.take(upkeep, start.Add(time.Hour)); ok {
+					q.done(name, upkeep, time.Time{})
 				}
 			}
 		})
 	}
 	working.Wait()
 	for q.len() > 0 {
-		name, ok, _ := q.take(start.Add(time.Hour))
+		name, ok, _ := q.take(upkeep, start.Add(time.Hour))
 		if !ok {
 			t.Fatalf("%d names are neither worked at nor in the order", q.len())
 		}
-		q.done(name, time.Time{})
+		q.done(name, upkeep, time.Time{})
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,6 +46,41 @@ type Record struct {
 	ProofToken string    `json:"proof_token,omitempty"` // of the TXT record; public
 	Wanted     time.Time `json:"wanted_at"`             // since when a certificate is wanted
 	Node       string    `json:"node,omitempty"`        // that wrote it last
+	Orders     []Order   `json:"orders,omitempty"`      // the last ones, the earliest first; they count in budgets
+}
+
+// Order is one that was made.
+type Order struct {
+	At    time.Time `json:"at"`
+	First bool      `json:"first,omitempty"` // and not to renew
+}
+
+// maxOrders bounds the orders that a record has: more of one name are not made in the time
+// of any budget.
+const maxOrders = 8
+
+// ordered notes an order.
+func (r *Record) ordered(at time.Time, first bool) {
+	if extra := len(r.Orders) + 1 - maxOrders; extra > 0 {
+		r.Orders = slices.Delete(r.Orders, 0, extra)
+	}
+	r.Orders = append(r.Orders, Order{At: at.UTC(), First: first})
+}
+
+// unordered takes the last order back, which has reached nobody.
+func (r *Record) unordered() {
+	if n := len(r.Orders); n > 0 {
+		r.Orders = r.Orders[:n-1]
+	}
+}
+
+// past are the orders that count: of a certificate that was taken up from elsewhere, the
+// one that brought it.
+func (r *Record) past() []Order {
+	if len(r.Orders) == 0 && r.Held() {
+		return []Order{{At: r.NotBefore, First: r.first()}}
+	}
+	return r.Orders
 }
 
 // Held tells whether there is a certificate, maybe one that has expired.
@@ -91,6 +127,15 @@ func (r *Record) due() time.Time {
 
 // first tells whether the certificate is the name's first one, as far as budgets go.
 func (r *Record) first() bool { return r.NotBefore.Before(r.Wanted.Add(14 * 24 * time.Hour)) }
+
+// demandLife is how long the host of an app is tried that somebody has come to: nobody else
+// has asked for it.
+const demandLife = 24 * time.Hour
+
+// forlorn tells whether an order that a visitor caused is given up.
+func (r *Record) forlorn(now time.Time) bool {
+	return r.Parent != "" && !r.Held() && (r.State == Failed || r.State == Waiting) && !now.Before(r.Next) && now.Sub(r.Wanted) >= demandLife
+}
 
 // recordID is the id of a name's document: names of one storage are in one range.
 func recordID(storage, name string) string { return storage + ":" + name }

@@ -5,6 +5,8 @@ package certificates
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"path"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -28,19 +30,61 @@ const (
 // since they show the page with the reason.
 func (w *leading) leave(ctx context.Context, rec *Record) (next time.Time, err error) {
 	if w.s.Hosts.Quarantined(rec.Name) {
-		return w.s.Now().Add(sweepEvery), nil
+		return next, nil // a sweep finds its end
+	}
+	if w.mislaid(rec) {
+		if w.s.Now().Before(rec.NotAfter) {
+			return next, nil // a sweep finds it when it has expired
+		}
+		return w.discard(ctx, rec, w.unowned)
 	}
 	gone, err := w.s.Hosts.Gone(ctx, rec)
 	if err != nil {
 		return next, err
 	}
 	if !gone {
-		return w.s.Now().Add(w.doubts.next(rec.Name)), nil
+		pause := w.doubts.next(rec.Name)
+		if pause == doubtMost { // as of a claim that was left behind
+			return next, nil
+		}
+		return w.s.Now().Add(pause), nil
 	}
 	w.doubts.end(rec.Name)
+	return w.discard(ctx, rec, w.unowned)
+}
+
+// mislaid tells whether a name that nobody has is the host of an app of an instance that
+// is there: the configuration has its apps elsewhere now, and may change its mind.
+func (w *leading) mislaid(rec *Record) bool {
+	if rec.Parent == "" {
+		return false
+	}
+	_, known := w.s.Hosts.Owner(rec.Parent)
+	return known
+}
+
+// unowned is errBack for a name that somebody has again.
+func (w *leading) unowned(rec *Record) error {
+	if _, back := w.s.Hosts.Owner(rec.Name); back {
+		return errBack
+	}
+	return nil
+}
+
+// discard removes the certificates of a name, and its record, unless check, which is
+// asked while no order of it is under way, has an error.
+func (w *leading) discard(ctx context.Context, rec *Record, check func(*Record) error) (next time.Time, err error) {
+	if again := w.brake(rec); !again.IsZero() {
+		return again, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, leaveTime)
 	defer cancel()
-	err = w.locked(ctx, rec.Name, func() error { return w.remove(ctx, rec) })
+	err = w.locked(ctx, rec.Name, func() error {
+		if err := check(rec); err != nil {
+			return err
+		}
+		return w.remove(ctx, rec)
+	})
 	if errors.Is(err, errBack) {
 		return w.s.Now(), nil
 	}
@@ -48,6 +92,7 @@ func (w *leading) leave(ctx context.Context, rec *Record) (next time.Time, err e
 		return next, err
 	}
 	w.s.keeper.forget(rec.Name)
+	w.ledger.depart(rec)
 	if err := w.records.drop(ctx, rec); err != nil {
 		return next, err
 	}
@@ -56,20 +101,52 @@ func (w *leading) leave(ctx context.Context, rec *Record) (next time.Time, err e
 	return next, nil
 }
 
+// brake says until when a removal waits, since there have been many.
+func (w *leading) brake(rec *Record) (again time.Time) {
+	if !rec.Held() {
+		return again // nothing is lost
+	}
+	all := 0
+	if sum := w.s.Sum(); sum != nil {
+		all = sum.Held
+	}
+	now := w.s.Now()
+	if again = w.budgets.remove(all, now); again.IsZero() {
+		return again
+	}
+	w.s.counters.braked.Add(1)
+	if last := w.warned.Load(); last == nil || now.Sub(*last) >= warnEvery {
+		w.warned.Store(&now)
+		w.log.Error("so many names have gone that the removal of their certificates is slowed down; were records of instances lost?",
+			zap.Int("removals", w.budgets.removals()), zap.Int("certificates", all), zap.Time("next", again))
+	}
+	return again
+}
+
+// warnEvery is how often at most it is told that removals are slowed down.
+const warnEvery = 10 * time.Minute
+
 // errBack: somebody has the name again.
 var errBack = errors.New("the name is somebody's again")
 
-// remove takes what there is of a name out of the storage; but nothing of one that has
-// come back. No order of it is under way.
+// certificatesDir is where certmagic has the certificates of all issuers, by their keys.
+const certificatesDir = "certificates"
+
+// remove takes what there is of a name out of the storage. No order of it is under way.
 func (w *leading) remove(ctx context.Context, rec *Record) error {
-	if _, back := w.s.Hosts.Owner(rec.Name); back {
-		return errBack
-	}
 	issuers := map[string]certmagic.Issuer{}
 	if rec.Issuer != "" {
-		issuers[rec.Issuer] = nil // of a configuration before this one, perhaps
+		issuers[rec.Issuer] = nil
 	}
-	for _, issuer := range w.settings.Issuers {
+	// Those of configurations before this one may have left something.
+	before, err := w.settings().Storage.List(ctx, certificatesDir, false)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, dir := range before {
+		issuers[path.Base(dir)] = nil
+	}
+	for _, issuer := range w.settings().Issuers {
 		issuers[issuer.IssuerKey()] = issuer
 	}
 	for key, issuer := range issuers {
@@ -97,7 +174,7 @@ func (w *leading) remove(ctx context.Context, rec *Record) error {
 // an error says only that there was no time to try.
 func (w *leading) revoke(ctx context.Context, issuer certmagic.Issuer, held *heldCertificate, name string) error {
 	revoker, ok := issuer.(certmagic.Revoker)
-	if !w.settings.Revoke || !ok || held.leaf.NotAfter.Before(w.s.Now()) {
+	if !w.settings().Revoke || !ok || held.leaf.NotAfter.Before(w.s.Now()) {
 		return nil
 	}
 	err := revoker.Revoke(ctx, held.resource(), cessation)

@@ -53,7 +53,7 @@ func spread(name string, over time.Duration) time.Duration {
 
 // renewal is when a certificate is renewed without advice.
 func (w *leading) renewal(held *heldCertificate, name string) time.Time {
-	return renewAt(held.leaf, name, w.settings.RenewalWindowRatio)
+	return renewAt(held.leaf, name, w.settings().RenewalWindowRatio)
 }
 
 // advised is when a certificate is renewed by the authority's advice. Advice that comes
@@ -101,7 +101,7 @@ func (w *leading) advice(ctx context.Context, rec *Record) (next time.Time, err 
 // consult asks the issuer of a certificate, if it gives advice, when to renew it.
 func (w *leading) consult(ctx context.Context, rec *Record, held *heldCertificate) {
 	rec.ARI = time.Time{}
-	for _, issuer := range w.settings.Issuers {
+	for _, issuer := range w.settings().Issuers {
 		getter, ok := issuer.(certmagic.RenewalInfoGetter)
 		if !ok || issuer.IssuerKey() != held.issuer {
 			continue

@@ -39,12 +39,13 @@ type Service struct {
 	changed  chan struct{} // closed when the settings change
 	settings atomic.Pointer[Settings]
 
-	holder   string                   // what the lease knows this service by; for Run alone
-	lead     atomic.Pointer[leading]  // while this front door leads
-	identity atomic.Pointer[identity] // of the storage, once it is known
-	clients  atomic.Pointer[clients]
-	waiting  chan struct{} // handshakes that wait for a certificate
-	counters Counters
+	holder    string                   // what the lease knows this service by; for Run alone
+	lead      atomic.Pointer[leading]  // while this front door leads
+	identity  atomic.Pointer[identity] // of the storage, once it is known
+	clients   atomic.Pointer[clients]
+	waiting   *waiters // handshakes that wait for a certificate
+	fruitless *fruitless
+	counters  Counters
 }
 
 // New makes a Service, which does nothing before Use and Run. Run has to be called
@@ -59,7 +60,8 @@ func New(o Options) *Service {
 	if o.Lease <= 0 {
 		o.Lease = DefaultLease
 	}
-	s := &Service{Options: o, changed: make(chan struct{}), waiting: make(chan struct{}, maxWaiting)}
+	s := &Service{Options: o, changed: make(chan struct{}), waiting: newWaiters()}
+	s.fruitless = newFruitless(o.Now)
 	s.keeper = newKeeper(o.Logger, o.Now, s.revoked)
 	return s
 }
@@ -85,14 +87,18 @@ func (s *Service) Active() bool { return s.settings.Load() != nil }
 // Settings are those in use; nil for none.
 func (s *Service) Settings() *Settings { return s.settings.Load() }
 
+// current are the settings in use, and what is closed when they change.
+func (s *Service) current() (settings *Settings, changed <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.settings.Load(), s.changed
+}
+
 // Run leads, or waits to, until ctx ends; then it closes the service.
 func (s *Service) Run(ctx context.Context) {
 	defer s.keeper.close()
 	for ctx.Err() == nil {
-		s.mu.Lock()
-		changed := s.changed
-		s.mu.Unlock()
-		settings := s.settings.Load()
+		settings, changed := s.current()
 		if settings == nil {
 			select {
 			case <-changed:
@@ -100,16 +106,40 @@ func (s *Service) Run(ctx context.Context) {
 			}
 			continue
 		}
-		term, cancel := context.WithCancel(ctx)
-		go func() {
-			select {
-			case <-changed:
-				cancel()
-			case <-term.Done():
-			}
-		}()
+		term, end := context.WithCancel(ctx)
+		var watching sync.WaitGroup
+		watching.Go(func() { s.watch(term, settings, changed, end) })
 		s.stand(term, settings)
-		cancel()
+		end()
+		watching.Wait()
+	}
+}
+
+// watch hands settings that change to whoever leads, and ends a stand that cannot go on
+// with them, or whose storage has another id by now.
+func (s *Service) watch(ctx context.Context, settings *Settings, changed <-chan struct{}, end func()) {
+	look := time.NewTicker(identityEvery)
+	defer look.Stop()
+	for {
+		select {
+		case <-look.C:
+			if s.renamed(ctx) {
+				end()
+				return
+			}
+			continue
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+		var next *Settings
+		if next, changed = s.current(); !settings.goesOn(next) {
+			end()
+			return
+		}
+		if lead := s.lead.Load(); lead != nil {
+			lead.take(s.keeper.magic.Load())
+		}
 	}
 }
 
@@ -119,16 +149,27 @@ var ErrInactive = errors.New("the configuration does not have Gatehouse keep cer
 // Certificate is that of a name, in normal form, for a handshake: from memory, or from
 // the storage. It is ErrNone where there is none yet.
 func (s *Service) Certificate(ctx context.Context, name string) (*tls.Certificate, error) {
+	if err := s.fruitless.of(name); err != nil {
+		if cert, ok := s.keeper.kept(name); ok {
+			return &cert.Certificate, nil
+		}
+		return nil, err
+	}
 	return s.keeper.get(ctx, name)
 }
 
 // Want has a look at names soon: they are new, or gone. It never waits, and does nothing
 // on a front door that does not lead, since the leader sees the same changes.
 func (s *Service) Want(names ...string) {
-	if lead := s.lead.Load(); lead != nil {
-		for _, name := range names {
-			lead.queue.add(name, s.Now())
-		}
+	for _, name := range names {
+		s.fruitless.forget(name)
+	}
+	lead := s.lead.Load()
+	if lead == nil {
+		return
+	}
+	for _, name := range names {
+		lead.queue.add(name, upkeep, s.Now()) // a look tells what else it needs
 	}
 }
 

@@ -45,6 +45,20 @@ type Settings struct {
 	Logger *zap.Logger
 }
 
+// parallel is how many orders are under way at a time.
+func (s *Settings) parallel() int {
+	if s.Parallel <= 0 {
+		return DefaultParallel
+	}
+	return s.Parallel
+}
+
+// goesOn tells whether a leader's term can go on with other settings, after a reload of
+// the configuration: with the storage and the issuers of these.
+func (s *Settings) goesOn(next *Settings) bool {
+	return next != nil && sameStorage(s.Storage, next.Storage) && sameIssuers(s.Issuers, next.Issuers) && s.parallel() == next.parallel()
+}
+
 // Defaults of Settings.
 const (
 	// DefaultCapacity is about 200 MB of certificates.

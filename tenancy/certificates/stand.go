@@ -87,6 +87,7 @@ func (s *Service) leads(ctx context.Context, settings *Settings, r records, l *l
 	var kept sync.WaitGroup
 	kept.Go(func() { l.keep(term, held, s.Logger, lost) })
 	s.lead.Store(w)
+	w.take(s.keeper.magic.Load()) // what has changed since, and goes on
 	w.run(term)
 	s.lead.Store(nil)
 	gone := term.Err() != nil && ctx.Err() == nil // lost, and not given up

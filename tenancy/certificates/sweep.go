@@ -4,9 +4,12 @@ package certificates
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/gatehouse-edge/gatehouse/tenancy/couch"
 )
 
 const (
@@ -78,20 +81,24 @@ func (w *leading) sweep(ctx context.Context) error {
 	case <-w.counted:
 	default:
 		first = true
-		w.budgets.reset() // what a sweep has counted that has failed
+		if err := w.recount(ctx, now); err != nil {
+			return err
+		}
 	}
 	err := w.records.walk(ctx, func(rec *Record) error {
 		owner, known := w.s.Hosts.Owner(rec.Name)
 		idle := known && w.idle(rec, owner)
-		sum.count(rec, now, idle)
-		if first && rec.Held() { // also those of another issuer, which errs on the safe side
-			w.budgets.spend(rec.Name, rec.first(), rec.NotBefore, now)
+		kept := !known && w.staying(rec, now)
+		sum.count(rec, now, idle || kept, !known && !kept)
+		if first { // also those of another issuer, which errs on the safe side
+			w.budgets.spend(rec.Name, rec.Parent != "", rec.past(), now)
 		}
 		switch due := w.due(rec); {
+		case kept:
 		case !known:
-			w.queue.add(rec.Name, now)
+			w.queue.add(rec.Name, upkeep, now)
 		case !idle && due.Before(soon):
-			w.queue.add(rec.Name, due)
+			w.queue.add(rec.Name, laneOf(rec, known), due)
 		}
 		return ctx.Err()
 	})
@@ -105,6 +112,32 @@ func (w *leading) sweep(ctx context.Context) error {
 	return w.missing(ctx, now)
 }
 
+// recount begins to count anew what was ordered before this term, with what stands in no
+// record.
+func (w *leading) recount(ctx context.Context, now time.Time) error {
+	w.budgets.reset() // what a sweep has counted that has failed
+	past, err := w.ledger.read(ctx, now)
+	if err != nil && !errors.Is(err, couch.ErrNotFound) { // no database yet
+		return err
+	}
+	for _, p := range past.Hold {
+		if p.Name == "" {
+			w.budgets.holdAll(p.Until, now)
+		} else {
+			w.budgets.holdDomain(p.Name, p.Until, now)
+		}
+	}
+	for _, g := range past.Gone {
+		w.budgets.spend(g.Name, g.Demanded, g.Orders, now)
+	}
+	return nil
+}
+
+// staying tells whether nothing is done about the record of a name that nobody has.
+func (w *leading) staying(rec *Record, now time.Time) bool {
+	return w.s.Hosts.Quarantined(rec.Name) || now.Before(rec.NotAfter) && w.mislaid(rec)
+}
+
 // missing finds the names that have no record.
 func (w *leading) missing(ctx context.Context, now time.Time) error {
 	batch := make([]string, 0, sweepBatch)
@@ -115,14 +148,14 @@ func (w *leading) missing(ctx context.Context, now time.Time) error {
 		}
 		for _, name := range batch {
 			if found[name] == nil {
-				w.queue.add(name, now)
+				w.queue.add(name, orders, now)
 			}
 		}
 		batch = batch[:0]
 		return ctx.Err()
 	}
 	for name, owner := range w.s.Hosts.Names() {
-		if owner.Deleting || !w.settings.qualifies(name) {
+		if owner.Deleting || !w.settings().qualifies(name) {
 			continue
 		}
 		if batch = append(batch, name); len(batch) == sweepBatch {
@@ -137,7 +170,7 @@ func (w *leading) missing(ctx context.Context, now time.Time) error {
 // idle tells whether nothing is done about the record of a name that somebody has: its
 // instance is being deleted, or a wildcard has come to cover it. The queue is for others.
 func (w *leading) idle(rec *Record, owner Owner) bool {
-	return owner.Deleting || rec.Held() && !w.settings.qualifies(rec.Name)
+	return owner.Deleting || rec.Held() && !w.settings().qualifies(rec.Name)
 }
 
 // due is when there is something to do about a record. A certificate of an issuer that
@@ -151,7 +184,7 @@ func (w *leading) due(rec *Record) time.Time {
 
 // configured tells whether an issuer is one of the configuration's.
 func (w *leading) configured(issuer string) bool {
-	for _, i := range w.settings.Issuers {
+	for _, i := range w.settings().Issuers {
 		if i.IssuerKey() == issuer {
 			return true
 		}

@@ -114,8 +114,12 @@ func (s *Store) deleteSome(ctx context.Context, name string, old map[string]*doc
 // rows reads the first documents of a range, in one request; none where there is
 // no database.
 func (s *Store) rows(ctx context.Context, start, end string, limit int) ([]couch.Row, error) {
+	return s.walk(ctx, couch.Range{Start: start, End: end, Limit: limit})
+}
+
+func (s *Store) walk(ctx context.Context, r couch.Range) ([]couch.Row, error) {
 	var rows []couch.Row
-	err := s.cluster.Walk(ctx, s.db, couch.Range{Start: start, End: end, Limit: limit}, func(row couch.Row) error {
+	err := s.cluster.Walk(ctx, s.db, r, func(row couch.Row) error {
 		rows = append(rows, row)
 		return nil
 	})

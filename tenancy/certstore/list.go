@@ -71,7 +71,7 @@ func (s *Store) collect(ctx context.Context, t *tree) error {
 	for size := firstPage; ; size = min(2*size, couch.PageSize) {
 		var rows []couch.Row
 		err := s.read(ctx, false, func(ctx context.Context) (err error) {
-			rows, err = s.rows(ctx, start, end, size)
+			rows, err = s.walk(ctx, couch.Range{Start: start, End: end, Limit: size, IDs: true})
 			return err
 		})
 		if err != nil {
@@ -151,7 +151,7 @@ func (s *Store) stat(ctx context.Context, name string) (certmagic.KeyInfo, error
 		if !errors.Is(err, couch.ErrNotFound) {
 			return err
 		}
-		rows, err := s.rows(ctx, below(name), below(name)+last, 1)
+		rows, err := s.walk(ctx, couch.Range{Start: below(name), End: below(name) + last, Limit: 1, IDs: true})
 		if err == nil && len(rows) == 0 {
 			err = fs.ErrNotExist
 		}

@@ -74,12 +74,13 @@ type Range struct {
 	End   string // the last id, inclusive; empty for the end
 	Limit int    // 0 for all
 	Skip  int    // slow where large: the server walks over them
+	IDs   bool   // the ids alone: rows have no document
 }
 
 // Row is one document of a range.
 type Row struct {
 	ID  string
-	Doc json.RawMessage
+	Doc json.RawMessage // nil where ids alone were asked for
 }
 
 // Walk gives the documents of a range to fn, in pages, until fn returns an
@@ -96,7 +97,7 @@ func (c *Cluster) Walk(ctx context.Context, db string, r Range, fn func(Row) err
 		if r.Limit > 0 {
 			size = min(size, left)
 		}
-		page, err := c.page(ctx, db, start, r.End, size, skip)
+		page, err := c.page(ctx, db, start, r.End, size, skip, !r.IDs)
 		if err != nil {
 			return err
 		}
@@ -120,8 +121,8 @@ func (c *Cluster) Walk(ctx context.Context, db string, r Range, fn func(Row) err
 	}
 }
 
-func (c *Cluster) page(ctx context.Context, db, start, end string, limit, skip int) (page, error) {
-	params := map[string]any{"include_docs": true, "limit": limit}
+func (c *Cluster) page(ctx context.Context, db, start, end string, limit, skip int, docs bool) (page, error) {
+	params := map[string]any{"include_docs": docs, "limit": limit}
 	if skip > 0 {
 		params["skip"] = skip
 	}
@@ -137,7 +138,7 @@ func (c *Cluster) page(ctx context.Context, db, start, end string, limit, skip i
 	}
 	ctx, cancel := c.limit(ctx)
 	defer cancel()
-	return scan("read range", db, d.AllDocs(ctx, kivik.Params(params)))
+	return scan("read range", db, docs, d.AllDocs(ctx, kivik.Params(params)))
 }
 
 // GetMany reads many documents of one database in one request; those that are
@@ -154,7 +155,7 @@ func (c *Cluster) GetMany(ctx context.Context, db string, ids []string) ([]Row, 
 	}
 	ctx, cancel := c.limit(ctx)
 	defer cancel()
-	page, err := scan("read many", db, d.AllDocs(ctx, kivik.Params(map[string]any{
+	page, err := scan("read many", db, true, d.AllDocs(ctx, kivik.Params(map[string]any{
 		"include_docs": true, "conflicts": true, "keys": ids,
 	})))
 	return page.rows, err
@@ -173,7 +174,7 @@ func (c *Cluster) View(ctx context.Context, db, design, view string, keys []stri
 	}
 	ctx, cancel := c.limit(ctx)
 	defer cancel()
-	page, err := scan(op, db, d.Query(ctx, design, view, kivik.Params(map[string]any{
+	page, err := scan(op, db, true, d.Query(ctx, design, view, kivik.Params(map[string]any{
 		"include_docs": true, "reduce": false, "keys": keys,
 	})))
 	return page.rows, err
@@ -186,7 +187,7 @@ type page struct {
 	last string // the id of the last one
 }
 
-func scan(op, db string, set *kivik.ResultSet) (page, error) {
+func scan(op, db string, docs bool, set *kivik.ResultSet) (page, error) {
 	defer set.Close()
 	var p page
 	for set.Next() {
@@ -196,6 +197,10 @@ func scan(op, db string, set *kivik.ResultSet) (page, error) {
 			continue // a key that has no document
 		}
 		p.last = id
+		if !docs {
+			p.rows = append(p.rows, Row{ID: id})
+			continue
+		}
 		var doc json.RawMessage
 		if err := set.ScanDoc(&doc); err != nil || len(doc) == 0 || string(doc) == "null" {
 			continue

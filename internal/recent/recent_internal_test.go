@@ -1,19 +1,19 @@
 // Recent: how much is remembered, and what is forgotten first.
 
-package caddymodule
+package recent
 
 import "testing"
 
 func TestRecent(t *testing.T) {
 	const bound = 10
-	r := newRecent[int, int](bound)
+	r := New[int, int](bound)
 	for i := range 1000 {
-		r.put(i, i*i)
-		r.put(i, i) // once more is no more
-		if _, ok := r.get(0); !ok {
+		r.Put(i, i*i)
+		r.Put(i, i) // once more is no more
+		if _, ok := r.Get(0); !ok {
 			t.Fatalf("what is asked for all the time is forgotten after %d others", i)
 		}
-		if n := len(r.young) + len(r.old); n > bound {
+		if n := r.Len(); n > bound {
 			t.Fatalf("%d keys are remembered", n)
 		}
 		for j := max(0, i-bound/2+2); j <= i; j++ {
@@ -24,7 +24,16 @@ func TestRecent(t *testing.T) {
 			}
 		}
 	}
-	if v, ok := r.get(1); ok || v != 0 {
+	if v, ok := r.Get(1); ok || v != 0 {
 		t.Errorf("an old key is still %d", v)
+	}
+	r.Put(1, 7)
+	for _, key := range []int{1, 0} { // young, and perhaps old
+		if r.Forget(key); r.Len() > bound {
+			t.Fatal("it has grown")
+		}
+		if _, ok := r.Get(key); ok {
+			t.Errorf("%d is remembered", key)
+		}
 	}
 }

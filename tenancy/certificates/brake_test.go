@@ -1,0 +1,280 @@
+// What keeps a leader from doing too much, too soon, or for nobody.
+
+package certificates_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mholt/acmez/v3/acme"
+
+	"github.com/gatehouse-edge/gatehouse/tenancy/certificates"
+)
+
+// TestBrake: where very many names go at once, their certificates go slowly.
+func TestBrake(t *testing.T) {
+	t.Parallel()
+	const all, fast = 30, 10
+	var names []string
+	for i := range all {
+		names = append(names, fmt.Sprintf("n%d.brake.example", i))
+	}
+	f := newFleet(t, names...)
+	d := f.leader(f.settings(func(s *certificates.Settings) {
+		s.Limits = certificates.Limits{Removal: certificates.Limit{Orders: fast, Window: time.Hour}}
+	}))
+	for _, name := range names {
+		d.state(name, certificates.Issued)
+	}
+	for _, name := range names {
+		f.hosts.remove(name)
+	}
+	d.Want(names...)
+	removed := func(want int) {
+		t.Helper()
+		f.until("some are removed", func() error { return is(int(d.Counts().Removed) == want && !d.Busy(), "%d", d.Counts().Removed) })
+	}
+	removed(fast)
+	if n := d.Counts().Braked; n < all-fast {
+		t.Errorf("%d had to wait", n)
+	}
+	left := 0
+	for _, name := range names {
+		left += len(f.left("ca", name)) / 3
+	}
+	if left != all-fast {
+		t.Errorf("%d certificates are left", left)
+	}
+	// They were lost, and come back.
+	for _, name := range names {
+		f.hosts.set(name, certificates.Owner{Instance: "of-" + name})
+	}
+	f.clock.advance(2 * time.Hour)
+	d.Want(names...)
+	for _, name := range names {
+		d.state(name, certificates.Issued)
+	}
+	if n := f.ca.count(); n != all+fast {
+		t.Errorf("%d orders", n)
+	}
+	// And in the end those that stay away are removed as well.
+	for _, name := range names[:fast+5] {
+		f.hosts.remove(name)
+	}
+	d.Want(names...)
+	removed(2 * fast)
+	f.clock.advance(2 * time.Hour)
+	d.Want(names...)
+	removed(2*fast + 5)
+}
+
+// TestUninstalled: the certificate of an app that is not installed any more is not renewed,
+// and goes.
+func TestUninstalled(t *testing.T) {
+	t.Parallel()
+	const host = "app.a.uninstalled.example"
+	f := newFleet(t, "a.uninstalled.example")
+	f.hosts.set(host, certificates.Owner{Instance: "a", Parent: "a.uninstalled.example", Slug: "app"})
+	d := f.leader(f.settings())
+	if _, err := d.Demand(t.Context(), host, visitor); err != nil {
+		t.Fatal(err)
+	}
+	rec := d.state(host, certificates.Issued)
+	f.hosts.change(func() { f.hosts.uninstalled["app"] = true })
+	d.Want(host)
+	f.settle(d)
+	d.serves(host) // until it would be renewed
+	f.clock.advanceTo(rec.RenewAt)
+	d.Want(host)
+	d.noRecord(host)
+	if keys := f.left("ca", host); len(keys) != 0 || f.ca.asks(host) != 1 {
+		t.Errorf("%s, %d orders", keys, f.ca.asks(host))
+	}
+	d.state("a.uninstalled.example", certificates.Issued)
+}
+
+// TestMislaid: hosts of apps that the configuration has elsewhere now stay until they have
+// expired.
+func TestMislaid(t *testing.T) {
+	t.Parallel()
+	const host = "app.a.mislaid.example"
+	f := newFleet(t, "a.mislaid.example")
+	f.hosts.set(host, certificates.Owner{Instance: "a", Parent: "a.mislaid.example", Slug: "app"})
+	d := f.leader(f.settings())
+	if _, err := d.Demand(t.Context(), host, visitor); err != nil {
+		t.Fatal(err)
+	}
+	rec := d.state(host, certificates.Issued)
+	f.hosts.remove(host)
+	f.hosts.change(func() {
+		f.hosts.gone = func(*certificates.Record) (bool, error) { return false, nil } // its instance is there
+	})
+	f.clock.advanceTo(rec.RenewAt)
+	d.Want(host)
+	f.settle(d)
+	if len(f.left("ca", host)) != 3 || f.ca.asks(host) != 1 {
+		t.Fatalf("it was removed, or renewed (%d orders)", f.ca.asks(host))
+	}
+	f.clock.advanceTo(rec.NotAfter)
+	d.Want(host)
+	d.noRecord(host)
+}
+
+// TestForlorn: the host of an app that cannot be ordered is not tried for ever.
+func TestForlorn(t *testing.T) {
+	t.Parallel()
+	const host = "app.a.forlorn.example"
+	f := newFleet(t, "a.forlorn.example")
+	f.hosts.set(host, certificates.Owner{Instance: "a", Parent: "a.forlorn.example", Slug: "app"})
+	f.ca.fails(func(name string) error {
+		if name == host {
+			return acme.Problem{Type: acme.ProblemTypeUnauthorized, Status: 403, Detail: "not here"}
+		}
+		return nil
+	})
+	d := f.leader(f.settings())
+	if _, err := d.Demand(t.Context(), host, visitor); !errors.Is(err, certificates.ErrNone) {
+		t.Fatal(err)
+	}
+	for range 10 {
+		rec, err := d.Record(t.Context(), host)
+		if err != nil {
+			break
+		}
+		f.clock.advanceTo(rec.Next)
+		d.Want(host)
+		f.settle(d)
+	}
+	d.noRecord(host)
+	if n := f.ca.asks(host); n < 3 || n > 5 {
+		t.Errorf("%d orders", n)
+	}
+	// Who comes again begins anew.
+	f.ca.fails(nil)
+	if _, err := d.Demand(t.Context(), host, visitor); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestFruitless: handshakes for a name that cannot have a certificate now do not ask the
+// storage each time; news end that at once.
+func TestFruitless(t *testing.T) {
+	t.Parallel()
+	const name = "a.fruitless.example"
+	f := newFleet(t, name)
+	f.ca.fails(func(string) error { return acme.Problem{Type: acme.ProblemTypeUnauthorized, Status: 403} })
+	storage := &faulty{Storage: f.storage}
+	f.storage = storage
+	d := f.leader(f.settings())
+	rec := d.state(name, certificates.Failed)
+	f.settle(d)
+	handshake := func() error {
+		_, err := d.Certificate(t.Context(), name)
+		if errors.Is(err, certificates.ErrNone) {
+			_, err = d.Demand(t.Context(), name, visitor)
+		}
+		return err
+	}
+	if err := handshake(); !errors.Is(err, certificates.ErrNone) {
+		t.Fatal(err)
+	}
+	loads, calls := storage.loads.Load(), d.cluster.Calls()
+	for range 100 {
+		if err := handshake(); !errors.Is(err, certificates.ErrNone) {
+			t.Fatal(err)
+		}
+	}
+	if n := storage.loads.Load() - loads; n > 10 { // of the leader's own
+		t.Errorf("%d loads", n)
+	}
+	if n := d.cluster.Calls() - calls; n > 20 {
+		t.Errorf("%d calls", n)
+	}
+	f.ca.fails(nil)
+	f.clock.advanceTo(rec.Next)
+	d.Want(name)
+	d.state(name, certificates.Issued)
+	if err := handshake(); err != nil {
+		t.Error(err)
+	}
+}
+
+// stuck is a DNS that does not answer for a domain.
+type stuck struct{ zone }
+
+func (s stuck) LookupCNAME(ctx context.Context, host string) (string, error) {
+	if host == "held.lanes.example." {
+		return "edge.example.", nil
+	}
+	<-ctx.Done()
+	return "", &net.DNSError{Err: ctx.Err().Error(), IsTimeout: true}
+}
+
+// TestLanes: renewals and removals are not behind names whose DNS does not answer.
+func TestLanes(t *testing.T) {
+	t.Parallel()
+	const name = "held.lanes.example"
+	f := newFleet(t, name)
+	proven := f.settings(func(s *certificates.Settings) {
+		s.Proof = &certificates.Proof{Names: []string{"edge.example"}, Resolver: stuck{}}
+	})
+	d := f.leader(proven)
+	rec := d.state(name, certificates.Issued)
+	var names []string
+	for i := range 300 {
+		names = append(names, fmt.Sprintf("n%d.dead.example", i))
+		f.hosts.set(names[i], certificates.Owner{Instance: "x"})
+	}
+	d.Want(names...)
+	f.clock.advanceTo(rec.RenewAt)
+	begun := time.Now()
+	d.Want(name)
+	d.renewed(name, rec.Serial)
+	f.hosts.remove(name)
+	d.Want(name)
+	d.noRecord(name)
+	if took := time.Since(begun); took > 9*time.Second { // a question to the DNS is given up after ten
+		t.Errorf("it took %s", took)
+	}
+}
+
+// TestWaiters: one client cannot take all places of those who wait.
+func TestWaiters(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, "a.waiters.example")
+	open := f.ca.block()
+	defer open()
+	d := f.leader(f.settings())
+	f.ca.next(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
+	defer cancel()
+	busy := make(chan error, 300)
+	for range 300 {
+		waiting.Go(func() {
+			_, err := d.Demand(ctx, "a.waiters.example", visitor)
+			busy <- err
+		})
+	}
+	for range 300 - 256 {
+		if err := <-busy; !errors.Is(err, certificates.ErrBusy) {
+			t.Fatal(err)
+		}
+	}
+	other := make(chan error, 1)
+	waiting.Go(func() {
+		_, err := d.Demand(ctx, "a.waiters.example", netip.MustParseAddr("198.51.100.9"))
+		other <- err
+	})
+	open()
+	if err := <-other; err != nil {
+		t.Errorf("another client: %v", err)
+	}
+}
