@@ -76,7 +76,6 @@ type App struct {
 	mode      directory.Mode
 	certs     *certificates.Settings    // nil where no site wants certificates of ours
 	permits   bool                      // the permission is in the configuration
-	kept      *atomic.Pointer[[]policy] // of automation, in their order
 	wildcards *atomic.Pointer[[]string] // names that have a certificate elsewhere, as *.example.com
 	runtime   *runtime
 	metrics   *metrics
@@ -97,7 +96,6 @@ func (App) CaddyModule() caddy.ModuleInfo {
 // store. It opens nothing.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.logger, a.wildcards = ctx, ctx.Logger(), new(atomic.Pointer[[]string])
-	a.kept = new(atomic.Pointer[[]policy])
 	if a.Store == nil {
 		a.Store = &Store{Driver: DriverEmbedded, Path: "./data"}
 	}

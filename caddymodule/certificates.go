@@ -182,7 +182,6 @@ func (a *App) certificateSettings() (*certificates.Settings, error) {
 	}
 	tls := module.(*caddytls.TLS)
 	var ours *caddytls.AutomationPolicy
-	a.kept.Store(policiesOf(tls))
 	for _, policy := range tls.Automation.Policies {
 		// One on demand has a certificate for each name under its subject.
 		for _, subject := range policy.Subjects() {
@@ -247,13 +246,17 @@ func (a *App) settingsBy(policy *caddytls.AutomationPolicy, wildcards []string) 
 		}
 	}
 	otherwise := certificates.Limits{Client: certificates.DefaultLimits.Client, Removal: certificates.DefaultLimits.Removal}
+	part := certificates.DefaultLimits.RemovalPart
+	if _, given := c.Limits[limitRemoval]; given {
+		part = 0
+	}
 	if s.Public {
 		otherwise = certificates.DefaultLimits
 	}
 	s.Limits = certificates.Limits{
 		Account: *c.limit(limitAccount, otherwise.Account), Domain: *c.limit(limitDomain, otherwise.Domain),
 		Name: *c.limit(limitName, otherwise.Name), Client: *c.limit(limitClient, otherwise.Client),
-		Removal: *c.limit(limitRemoval, otherwise.Removal),
+		Removal: *c.limit(limitRemoval, otherwise.Removal), RemovalPart: part,
 	}
 	a.warnOfIssuers(s.Issuers, policy)
 	a.logger.Info("the certificates of instances are kept", zap.Int("issuers", len(s.Issuers)), zap.Strings("wildcards", s.Wildcards))
@@ -294,40 +297,6 @@ func keyTypeOf(name string) (certmagic.KeyType, error) {
 		return "", fmt.Errorf("key_type: %q is not known", name)
 	}
 	return keyType, nil
-}
-
-// policy is what is to be known of one of Caddy's automation policies.
-type policy struct {
-	subjects []string // none for all names
-	kept     bool     // it has get_certificate tenancy
-}
-
-func policiesOf(tls *caddytls.TLS) *[]policy {
-	all := make([]policy, len(tls.Automation.Policies))
-	for i, p := range tls.Automation.Policies {
-		all[i].subjects = p.Subjects()
-		for _, manager := range p.Managers {
-			if _, ok := manager.(*Manager); ok {
-				all[i].kept = true
-			}
-		}
-	}
-	return &all
-}
-
-// keeps tells whether the policy for a name, chosen as Caddy does, has its certificate
-// kept by Gatehouse.
-func (a *App) keeps(name string) bool {
-	policies := a.kept.Load()
-	if policies == nil {
-		return false
-	}
-	for _, p := range *policies {
-		if len(p.subjects) == 0 || slices.ContainsFunc(p.subjects, func(subject string) bool { return certmagic.MatchWildcard(name, subject) }) {
-			return p.kept
-		}
-	}
-	return false
 }
 
 // covered tells whether a configured wildcard has a name, in normal form and without a

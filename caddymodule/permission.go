@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -38,6 +39,8 @@ type Permission struct {
 	clients *clients
 	storage certmagic.Storage
 	issuers func() []string // keys of all issuers whose certificates can be in the storage
+	// policies are those of automation, in their order.
+	policies func() []policy
 }
 
 // CaddyModule returns the Caddy module information.
@@ -57,7 +60,43 @@ func (p *Permission) Provision(ctx caddy.Context) error {
 	p.storage = ctx.Storage()
 	// At a handshake, since the tls app cannot be asked for while it is being provisioned.
 	p.issuers = sync.OnceValue(func() []string { return issuerKeys(ctx) })
+	p.policies = sync.OnceValue(func() []policy { return policiesOf(ctx) })
 	return nil
+}
+
+// policy is what is to be known of one of Caddy's automation policies.
+type policy struct {
+	subjects []string // none for all names
+	kept     bool     // it has get_certificate tenancy
+}
+
+func policiesOf(ctx caddy.Context) (all []policy) {
+	module, err := ctx.AppIfConfigured("tls")
+	if err != nil {
+		return nil
+	}
+	automation := module.(*caddytls.TLS).Automation
+	if automation == nil {
+		return nil
+	}
+	for _, p := range automation.Policies {
+		kept := slices.ContainsFunc(p.Managers, func(m certmagic.Manager) bool { _, ours := m.(*Manager); return ours })
+		all = append(all, policy{p.Subjects(), kept})
+	}
+	return all
+}
+
+// kept tells whether Gatehouse orders the certificate of a name: the policy for it, chosen
+// as Caddy does, says so, and the manager knows the name. It does not know that of an
+// instance with a port of its own.
+func (p *Permission) kept(name string) bool {
+	for _, policy := range p.policies() {
+		if len(policy.subjects) == 0 || slices.ContainsFunc(policy.subjects, func(subject string) bool { return certmagic.MatchWildcard(name, subject) }) {
+			_, known := p.app.runtime.hosts.Owner(name)
+			return policy.kept && known
+		}
+	}
+	return false
 }
 
 // CertificateAllowed implements caddytls.OnDemandPermission. It answers from memory, but
@@ -92,13 +131,12 @@ func (p *Permission) decide(ctx context.Context, name string) error {
 		return errUnknown
 	case m.Entry.State == tenancy.Deleting:
 		return errDeleting
+	case p.kept(name):
+		return errKept // what the manager has just had none of, with the reason for it
 	case m.Slug != "" && !isOwn(dir, name, port, m):
 		if err := p.apps.allowed(ctx, p.app.Certificates.Apps, m.Entry.ID, m.Slug); err != nil {
 			return err
 		}
-	}
-	if p.app.keeps(name) {
-		return errKept // what the manager has just had none of, with the reason for it
 	}
 	limit := p.app.Certificates.limit(limitClient, certificates.DefaultLimits.Client)
 	if !p.clients.admits(addressOf(conn), name, *limit, func() bool { return p.stored(ctx, name) }) {

@@ -171,6 +171,10 @@ func TestPermissionOfKept(t *testing.T) {
 	d := newDesk(t, "", `{"subjects":["*.kept.example.com"],"get_certificate":[{"via":"tenancy"}],"issuers":[{"module":"internal"}],"on_demand":true}`)
 	add(t, d.app, "alice.kept.example.com", lifecycle.Change{})
 	add(t, d.app, "alice.example.com", lifecycle.Change{})
+	add(t, d.app, "ported.kept.example.com:8443", lifecycle.Change{})
+	if err := d.CertificateAllowed(from(t.Context(), "192.0.2.1", 8443), "ported.kept.example.com"); err != nil {
+		t.Errorf("of an instance with a port of its own, which Gatehouse orders none for: %v", err)
+	}
 	if err := d.CertificateAllowed(t.Context(), "alice.kept.example.com"); !errors.Is(err, caddytls.ErrPermissionDenied) || d.denied(t, "kept") != 1 {
 		t.Errorf("%v, %v", err, d.denied(t, "kept"))
 	}

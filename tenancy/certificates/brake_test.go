@@ -8,10 +8,13 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/caddyserver/certmagic"
 	"github.com/mholt/acmez/v3/acme"
 
 	"github.com/gatehouse-edge/gatehouse/tenancy/certificates"
@@ -276,5 +279,149 @@ func TestWaiters(t *testing.T) {
 	open()
 	if err := <-other; err != nil {
 		t.Errorf("another client: %v", err)
+	}
+}
+
+// TestGoneVisitor: whose handshake has been given up does not keep others from waiting.
+func TestGoneVisitor(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, "a.visitor.example")
+	open := f.ca.block()
+	defer open()
+	d := f.leader(f.settings())
+	f.ca.next(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if _, err := d.Demand(ctx, "a.visitor.example", visitor); err == nil {
+		t.Fatal("a certificate")
+	}
+	next := make(chan error, 1)
+	go func() {
+		_, err := d.Demand(t.Context(), "a.visitor.example", visitor)
+		next <- err
+	}()
+	open()
+	if err := <-next; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestInstalledUnknown: where nobody can tell whether an app is installed, its host alone
+// waits; one that has a certificate is renewed.
+func TestInstalledUnknown(t *testing.T) {
+	t.Parallel()
+	app := func(slug string) (string, certificates.Owner) {
+		return slug + ".a.unknown.example", certificates.Owner{Instance: "of-a.unknown.example", Parent: "a.unknown.example", Slug: slug}
+	}
+	old, owner := app("old")
+	f := newFleet(t, "a.unknown.example")
+	f.hosts.set(old, owner)
+	d := f.leader(f.settings())
+	if _, err := d.Demand(t.Context(), old, visitor); err != nil {
+		t.Fatal(err)
+	}
+	rec := d.state(old, certificates.Issued)
+	f.hosts.change(func() { f.hosts.installedErr = errors.New("too many apps are being looked up") })
+	fresh, owner := app("fresh")
+	f.hosts.set(fresh, owner)
+	d.Want(fresh)
+	f.until("it was asked for", func() (err error) {
+		f.hosts.change(func() { err = is(f.hosts.installedAsks > 0, "asked") })
+		return err
+	})
+	f.hosts.set("b.unknown.example", certificates.Owner{Instance: "b"})
+	d.Want("b.unknown.example")
+	d.state("b.unknown.example", certificates.Issued) // nobody else waits
+	if d.Resting() > 0 {
+		t.Error("all work rests")
+	}
+	f.clock.advanceTo(rec.RenewAt)
+	d.Want(old)
+	d.renewed(old, rec.Serial)
+	if n := f.ca.asks(fresh); n != 0 {
+		t.Errorf("%d orders of an app that nobody knows to be installed", n)
+	}
+}
+
+// undeletable is a storage that does not delete what is of a name.
+type undeletable struct {
+	certmagic.Storage
+	name  string
+	tried atomic.Int64
+}
+
+func (s *undeletable) Delete(ctx context.Context, key string) error {
+	if strings.Contains(key, s.name) {
+		s.tried.Add(1)
+		return errDown
+	}
+	return s.Storage.Delete(ctx, key)
+}
+
+// TestBrakeCountsRemovals, and no tries of one.
+func TestBrakeCountsRemovals(t *testing.T) {
+	t.Parallel()
+	const bad, good = "bad.counts.example", "good.counts.example"
+	f := newFleet(t, bad, good)
+	storage := &undeletable{Storage: f.storage, name: bad}
+	f.storage = storage
+	d := f.leader(f.settings(func(s *certificates.Settings) {
+		s.Limits = certificates.Limits{Removal: certificates.Limit{Orders: 1, Window: time.Hour}}
+	}))
+	d.state(bad, certificates.Issued)
+	d.state(good, certificates.Issued)
+	f.hosts.remove(bad)
+	d.Want(bad)
+	f.until("it was tried twice", func() error {
+		f.clock.advance(time.Second)
+		d.Want(bad)
+		return is(storage.tried.Load() > 1, "tried")
+	})
+	f.hosts.remove(good)
+	f.until("the other one is removed", func() error {
+		f.clock.advance(time.Second)
+		d.Want(good)
+		return is(d.Counts().Removed == 1, "so")
+	})
+	d.noRecord(good)
+}
+
+// TestBrakeOfNextLeader: who leads next knows how many were removed, and nobody asks the
+// store for those that have to wait.
+func TestBrakeOfNextLeader(t *testing.T) {
+	t.Parallel()
+	const all, limit = 12, 3
+	var names []string
+	for i := range all {
+		names = append(names, fmt.Sprintf("n%d.next.example", i))
+	}
+	f := newFleet(t, names...)
+	settings := f.settings(func(s *certificates.Settings) {
+		s.Limits = certificates.Limits{Removal: certificates.Limit{Orders: limit, Window: time.Hour}}
+	})
+	d := f.leader(settings)
+	for _, name := range names {
+		d.state(name, certificates.Issued)
+	}
+	for _, name := range names {
+		f.hosts.remove(name)
+	}
+	total := 0
+	for range 3 {
+		d.Want(names...)
+		f.until("some are removed", func() error { return is(total+int(d.Counts().Removed) >= limit && !d.Busy(), "yet") })
+		total += int(d.Counts().Removed)
+		d.stop()
+		d = f.leader(settings)
+		f.settle(d)
+	}
+	if total != limit {
+		t.Errorf("%d removed within seconds", total)
+	}
+	asked := f.hosts.goneAsked()
+	d.Want(names...)
+	f.settle(d)
+	if n := f.hosts.goneAsked() - asked; n != 0 {
+		t.Errorf("the store is asked for %d that have to wait", n)
 	}
 }

@@ -264,3 +264,56 @@ func TestQualifies(t *testing.T) {
 		}
 	}
 }
+
+// TestRemovalLimit: what an operator has set holds, however many certificates there are;
+// by default a hundredth of them may go.
+func TestRemovalLimit(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		limits Limits
+		want   int
+	}{
+		{Limits{Removal: Limit{1, 24 * time.Hour}}, 1},
+		{Limits{Removal: Limit{100, time.Hour}, RemovalPart: 100}, 1000},
+		{Limits{Removal: Limit{100, time.Hour}, RemovalPart: 10_000}, 100},
+		{Limits{}, 2000},
+	} {
+		b := newBudgets(test.limits)
+		b.certificates(100_000)
+		n := 0
+		for range 2000 {
+			if b.remove(start).IsZero() {
+				n++
+			}
+		}
+		if n != test.want {
+			t.Errorf("%+v: %d", test.limits, n)
+		}
+		if room, _ := b.removals(start); test.want < 2000 && room != 0 {
+			t.Errorf("%+v: room for %d", test.limits, room)
+		}
+		b.unremove()
+		if !b.remove(start).IsZero() {
+			t.Errorf("%+v: one that was taken back counts", test.limits)
+		}
+	}
+}
+
+// TestTermGoesOn with settings of the same storage and issuers alone.
+func TestTermGoesOn(t *testing.T) {
+	t.Parallel()
+	w := &leading{budgets: newBudgets(Limits{}), soon: make(chan struct{}, 1)}
+	here := &certmagic.FileStorage{Path: "here"}
+	w.began = &Settings{Storage: here}
+	w.in.Store(&magic{settings: w.began})
+	for _, other := range []*Settings{{Storage: here, Parallel: 5}, {Storage: &certmagic.FileStorage{Path: "there"}}} {
+		w.take(&magic{settings: other})
+		if w.settings() != w.began {
+			t.Errorf("it goes on with %+v", other)
+		}
+	}
+	same := &Settings{Storage: &certmagic.FileStorage{Path: "here"}, Revoke: true}
+	if w.take(&magic{settings: same}); w.settings() != same {
+		t.Error("it does not go on")
+	}
+}

@@ -3,6 +3,7 @@
 package certificates
 
 import (
+	"math"
 	"net/netip"
 	"sync"
 	"time"
@@ -18,6 +19,7 @@ type budgets struct {
 	fresh                 *budget              // the part of the account's that first orders have
 	demanded              *budget              // the part of that which visitors can use up
 	removal               *budget              // of names whose certificate is removed
+	all                   int                  // certificates, at the last sweep
 	places                map[string]time.Time // of names that wait, so that who asks again keeps his
 }
 
@@ -35,9 +37,7 @@ func (b *budgets) reset() {
 	none := Limit{}
 	b.account, b.domain, b.name = newBudget(none), newBudget(none), newBudget(none)
 	b.fresh, b.demanded = newBudget(none), newBudget(none)
-	if b.removal == nil {
-		b.removal = newBudget(none)
-	}
+	b.removal = newBudget(none)
 	b.places = map[string]time.Time{}
 	b.apply()
 }
@@ -58,6 +58,9 @@ func (b *budgets) apply() {
 	b.fresh.limit = freshLimit(b.limits.Account)
 	b.demanded.limit = demandedLimit(b.fresh.limit)
 	b.removal.limit = b.limits.Removal
+	if part := b.limits.RemovalPart; part > 0 && b.limits.Removal.Orders > 0 {
+		b.removal.limit.Orders = max(b.limits.Removal.Orders, b.all/part)
+	}
 }
 
 // kind is what an order is, as far as budgets go.
@@ -161,25 +164,57 @@ func (b *budgets) spend(name string, demanded bool, made []Order, now time.Time)
 	}
 }
 
-// remove counts a name whose certificate is removed, where there is room: what the limit
-// says, or a hundredth of all there are. Else it says when.
-func (b *budgets) remove(all int, now time.Time) (again time.Time) {
+// remove counts a name whose certificate is removed, where there is room. Else it says
+// when.
+func (b *budgets) remove(now time.Time) (again time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.limits.Removal.Orders > 0 {
-		b.removal.limit.Orders = max(b.limits.Removal.Orders, all/100)
-	}
 	if again = b.removal.until("", now); again.IsZero() {
 		b.removal.spend("", now, now)
 	}
 	return again
 }
 
-// removals is how many names are removed in a time now.
-func (b *budgets) removals() int {
+// unremove takes one back that was not removed after all.
+func (b *budgets) unremove() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.removal.limit.Orders
+	b.removal.giveBack("")
+}
+
+// removed counts the names that were removed before this term, and nothing else.
+func (b *budgets) removed(before []removed, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	clear(b.removal.keys)
+	for _, r := range before {
+		for range min(r.Names, b.removal.limit.Orders) {
+			b.removal.spend("", r.At, now)
+		}
+	}
+}
+
+// certificates says how many there are, of which a part may be removed.
+func (b *budgets) certificates(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.all = n
+	b.apply()
+}
+
+// removals is how many names can be removed now, and how many in a time; all for no
+// limit.
+func (b *budgets) removals(now time.Time) (room, most int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if most = b.removal.limit.Orders; most <= 0 {
+		return math.MaxInt, most
+	}
+	b.removal.until("", now) // forgets what does not count any more
+	if s := b.removal.keys[""]; s != nil {
+		return most - len(s.times), most
+	}
+	return most, most
 }
 
 // holdAll makes all orders wait, as the authority has asked.

@@ -3,8 +3,10 @@
 package certificates_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -238,5 +240,72 @@ func TestBound(t *testing.T) {
 	d.stop()
 	if bound != 1 {
 		t.Errorf("bound %d times", bound)
+	}
+}
+
+// module is a storage of one configuration, which is closed with it.
+type module struct {
+	certmagic.Storage
+	closed atomic.Bool
+}
+
+var errClosed = errors.New("the storage is closed")
+
+func (m *module) String() string { return "module:here" }
+
+func (m *module) Load(ctx context.Context, key string) ([]byte, error) {
+	if m.closed.Load() {
+		return nil, errClosed
+	}
+	return m.Storage.Load(ctx, key)
+}
+
+func (m *module) Store(ctx context.Context, key string, value []byte) error {
+	if m.closed.Load() {
+		return errClosed
+	}
+	return m.Storage.Store(ctx, key, value)
+}
+
+// TestReloadMendsStorage: what a configuration could not use is asked no more after the
+// next one.
+func TestReloadMendsStorage(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, "a.mends.example")
+	base := f.storage
+	old := &module{Storage: base}
+	old.closed.Store(true)
+	f.storage = old
+	d := f.front("one", f.settings())
+	f.storage = &module{Storage: base}
+	d.Use(f.settings())
+	f.until("it leads", func() error { return is(d.Leads(), "so") })
+	d.state("a.mends.example", certificates.Issued)
+}
+
+// TestReloadOfStorage in the middle of an order: nothing goes on with a storage that is
+// closed.
+func TestReloadOfStorage(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, "a.closes.example")
+	base := f.storage
+	old := &module{Storage: base}
+	f.storage = old
+	open := f.ca.block()
+	d := f.leader(f.settings())
+	f.ca.next(t)
+	f.storage = &module{Storage: base}
+	d.Use(f.settings())
+	f.ca.next(t) // anew
+	old.closed.Store(true)
+	open()
+	d.state("a.closes.example", certificates.Issued)
+	if d.Counts().Failures != 0 || f.ca.count() != 1 {
+		t.Errorf("%+v, %d certificates", d.Counts(), f.ca.count())
+	}
+	// And the storage in use is the one whose id is looked at.
+	must(t, base.Store(t.Context(), "gatehouse/storage_id", []byte("0123456789abcdef")))
+	if !d.Renamed(t.Context()) {
+		t.Error("another id is not seen")
 	}
 }

@@ -43,13 +43,14 @@ func (s *Service) Demand(ctx context.Context, name string, client netip.Addr) (*
 	}
 	network := Network(client)
 	if !s.waiting.enter(network) {
+		s.counters.denied.Add(1)
 		return nil, ErrBusy
 	}
 	defer s.waiting.leave(network)
-	ctx, cancel := context.WithTimeout(ctx, demandTime)
+	bounded, cancel := context.WithTimeout(ctx, demandTime)
 	defer cancel()
-	cert, err := s.demand(ctx, name, client)
-	if errors.Is(err, ErrNone) {
+	cert, err := s.demand(bounded, name, client)
+	if errors.Is(err, ErrNone) && ctx.Err() == nil {
 		s.fruitless.note(name, err)
 	}
 	return cert, err

@@ -2,13 +2,19 @@
 
 package certificates
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Maintain renews a certificate as the maintenance of certmagic's cache does where OCSP
 // says that it is revoked.
 func (s *Service) Maintain(ctx context.Context, name string) error {
 	return s.keeper.magic.Load().config.RenewCertAsync(ctx, name, true)
 }
+
+// Resting is how long all work rests.
+func (s *Service) Resting() time.Duration { return s.lead.Load().calm.left(s.Now()) }
 
 // Busy tells whether the leader has something to do now, as far as it knows.
 func (s *Service) Busy() bool {

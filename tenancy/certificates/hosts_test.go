@@ -17,14 +17,16 @@ import (
 
 // hosts implements certificates.Hosts.
 type hosts struct {
-	mu          sync.Mutex
-	owners      map[string]certificates.Owner
-	quarantined map[string]bool
-	uninstalled map[string]bool // slugs
-	unloaded    bool
-	gone        func(*certificates.Record) (bool, error) // nil for what the directory says
-	goneAsks    int
-	owned       map[string]int // how often Owner was asked
+	mu            sync.Mutex
+	owners        map[string]certificates.Owner
+	quarantined   map[string]bool
+	uninstalled   map[string]bool // slugs
+	installedErr  error
+	installedAsks int
+	unloaded      bool
+	gone          func(*certificates.Record) (bool, error) // nil for what the directory says
+	goneAsks      int
+	owned         map[string]int // how often Owner was asked
 }
 
 func newHosts(names ...string) *hosts {
@@ -70,8 +72,11 @@ func (h *hosts) Quarantined(name string) (is bool) {
 }
 
 func (h *hosts) Installed(_ context.Context, app certificates.Owner) (is bool, err error) {
-	h.change(func() { is = !h.uninstalled[app.Slug] })
-	return is, nil
+	h.change(func() {
+		h.installedAsks++
+		is, err = !h.uninstalled[app.Slug], h.installedErr
+	})
+	return is, err
 }
 
 func (h *hosts) Loaded() (is bool) {

@@ -50,15 +50,15 @@ const identityEvery = 5 * time.Minute
 // then: it was lost, and another front door has given it a new one. One without any gets
 // back what it had, and with it the records.
 func (s *Service) renamed(ctx context.Context) bool {
-	known := s.identity.Load()
-	if known == nil {
+	known, settings := s.identity.Load(), s.settings.Load()
+	if known == nil || settings == nil {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, loadTime)
 	defer cancel()
-	raw, err := known.of.Storage.Load(ctx, identityKey)
+	raw, err := settings.Storage.Load(ctx, identityKey)
 	if errors.Is(err, fs.ErrNotExist) {
-		raw, err = s.nameStorage(ctx, known.of)
+		raw, err = s.nameStorage(ctx, settings)
 	}
 	if err != nil || string(raw) == known.id {
 		return false // what cannot be told now is looked at again

@@ -98,6 +98,9 @@ func (k *keeper) newMagic(s *Settings, before *magic) *magic {
 	if capacity <= 0 {
 		capacity = DefaultCapacity
 	}
+	if before != nil && before.settings == s { // a reload has failed
+		return before
+	}
 	m := &magic{settings: s}
 	if before != nil && sameStorage(before.settings.Storage, s.Storage) && sameIssuers(before.settings.Issuers, s.Issuers) {
 		m.cache = before.cache

@@ -79,7 +79,7 @@ func (w *leading) settings() *Settings { return w.in.Load().settings }
 // take goes on with a configuration that the term may go on with: what is under way is
 // not broken off, and what was counted stays counted.
 func (w *leading) take(m *magic) {
-	if m == nil || w.in.Swap(m) == m {
+	if m == nil || !w.began.goesOn(m.settings) || w.in.Swap(m) == m {
 		return
 	}
 	w.budgets.use(m.settings.Limits)
@@ -88,20 +88,32 @@ func (w *leading) take(m *magic) {
 
 // run works until ctx ends, and waits for what is under way then.
 func (w *leading) run(ctx context.Context) {
+	ctx, stop := context.WithCancel(ctx)
 	var work sync.WaitGroup
 	defer work.Wait()
+	defer stop()
 	work.Go(func() { w.sweeps(ctx) })
 	work.Go(func() { w.ledger.keep(ctx, w.s.Now, w.log) })
 	// What was ordered before has to be known first, since it counts in the budgets.
+	patience := time.NewTimer(countTime)
+	defer patience.Stop()
 	select {
 	case <-w.counted:
+	case <-patience.C:
+		w.log.Warn("this front door cannot tell what is ordered, and lets another one lead")
+		return
 	case <-ctx.Done():
 		return
 	}
 	for l := range lane(lanes) {
 		work.Go(func() { w.work(ctx, l) })
 	}
+	<-ctx.Done()
 }
+
+// countTime bounds the first sweep of a term, with the wait for the directory: about a
+// minute for a million names.
+const countTime = 10 * time.Minute
 
 // work looks at the names of a lane as they become due, and waits for what is under way.
 func (w *leading) work(ctx context.Context, l lane) {
@@ -153,6 +165,9 @@ func (w *leading) look(ctx context.Context, name string, l lane) (next time.Time
 		return next, in
 	case ctx.Err() != nil:
 		return time.Time{}, in
+	case errors.Is(err, errApart):
+		w.log.Warn("looking after the certificate of a name", zap.String("name", name), zap.Error(err))
+		return now.Add(w.troubles.next(name)), in
 	case errors.Is(err, couch.ErrConflict):
 		return now.Add(again), in
 	case errors.Is(err, couch.ErrNotFound) && w.s.Ensure != nil: // the whole database is gone
@@ -162,6 +177,9 @@ func (w *leading) look(ctx context.Context, name string, l lane) (next time.Time
 	w.log.Warn("looking after the certificate of a name", zap.String("name", name), zap.Error(err))
 	return now.Add(w.troubles.next(name)), in
 }
+
+// errApart: what concerns one name alone, so that others need not wait.
+var errApart = errors.New("this name has to wait")
 
 // pauses are those of names, which double while something goes on. They are safe for
 // concurrent use.

@@ -19,7 +19,7 @@ import (
 const (
 	// ledgerPause is how long news wait for others before they are written.
 	ledgerPause = 2 * time.Second
-	// ledgerLife is how long what is in the ledger counts: no budget looks further back.
+	// ledgerLife is how long what is in the ledger counts: no default looks further back.
 	ledgerLife = 7 * 24 * time.Hour
 	// maxLedger bounds each of its lists; the latest are kept.
 	maxLedger = 2000
@@ -31,11 +31,19 @@ type book struct {
 	Rev  string  `json:"_rev,omitempty"`
 	Hold []pause `json:"hold,omitempty"`
 	Gone []gone  `json:"gone,omitempty"`
+	// Removed counts the names whose certificates were removed, by minutes.
+	Removed []removed `json:"removed,omitempty"`
+}
+
+// removed is how many in a minute.
+type removed struct {
+	At    time.Time `json:"at"`
+	Names int       `json:"names"`
 }
 
 // pause is what an authority has asked for.
 type pause struct {
-	Name  string    `json:"name,omitempty"` // of whose registered domain it is; empty for all
+	Name  string    `json:"name,omitempty"` // the registered domain that it is for; empty for all
 	Until time.Time `json:"until"`
 }
 
@@ -61,14 +69,48 @@ func newLedger(r records) *ledger {
 
 // hold notes a pause.
 func (l *ledger) hold(name string, until time.Time) {
-	l.note(func(b *book) { b.Hold = append(b.Hold, pause{name, until.UTC()}) })
+	name = registeredOrAll(name)
+	l.note(func(b *book) {
+		for i := range b.Hold {
+			if b.Hold[i].Name == name {
+				b.Hold[i].Until = until.UTC()
+				return
+			}
+		}
+		b.Hold = append(b.Hold, pause{name, until.UTC()})
+	})
 }
 
-// depart notes the orders of a name that is removed.
-func (l *ledger) depart(rec *Record) {
-	if made := rec.past(); len(made) > 0 {
-		l.note(func(b *book) { b.Gone = append(b.Gone, gone{rec.Name, rec.Parent != "", made}) })
+func registeredOrAll(name string) string {
+	if name == "" {
+		return ""
 	}
+	return registered(name)
+}
+
+// depart notes a name that is removed, with its orders. Once more is no more.
+func (l *ledger) depart(rec *Record, now time.Time) {
+	g := gone{rec.Name, rec.Parent != "", rec.past()}
+	l.note(func(b *book) {
+		if len(g.Orders) > 0 && slices.ContainsFunc(b.Gone, g.same) {
+			return
+		}
+		if len(g.Orders) > 0 {
+			b.Gone = append(b.Gone, g)
+		}
+		if minute := now.UTC().Truncate(time.Minute); rec.Held() {
+			if n := len(b.Removed); n > 0 && b.Removed[n-1].At.Equal(minute) {
+				b.Removed[n-1].Names++
+			} else {
+				b.Removed = append(b.Removed, removed{minute, 1})
+			}
+		}
+	})
+}
+
+// same tells whether another one is the same name's with the same orders.
+func (g gone) same(other gone) bool {
+	return g.Name == other.Name && len(other.Orders) > 0 && g.Orders[0].At.Equal(other.Orders[0].At)
 }
 
 func (l *ledger) note(change func(*book)) {
@@ -82,8 +124,12 @@ func (l *ledger) note(change func(*book)) {
 }
 
 // read takes up what the leader before this one has written, and gives it.
-func (l *ledger) read(ctx context.Context, now time.Time) (book, error) {
+func (l *ledger) read(ctx context.Context, now time.Time, log *zap.Logger) (book, error) {
 	theirs, err := l.get(ctx)
+	if broken := new(json.UnmarshalTypeError); errors.As(err, &broken) {
+		log.Error("what counts in the budgets of certificates cannot be read, and begins anew", zap.String("id", l.book.ID), zap.Error(err))
+		theirs, err = book{Rev: theirs.Rev}, nil
+	}
 	if err != nil {
 		return theirs, err
 	}
@@ -91,7 +137,9 @@ func (l *ledger) read(ctx context.Context, now time.Time) (book, error) {
 	defer l.mu.Unlock()
 	l.merge(theirs)
 	l.book.trim(now)
-	return l.book, nil
+	b := l.book
+	b.Hold, b.Gone, b.Removed = slices.Clone(b.Hold), slices.Clone(b.Gone), slices.Clone(b.Removed)
+	return b, nil
 }
 
 func (l *ledger) get(ctx context.Context) (b book, err error) {
@@ -113,14 +161,17 @@ func (l *ledger) merge(theirs book) {
 			l.book.Hold = append(l.book.Hold, p)
 		}
 	}
-	same := func(p gone) func(gone) bool {
-		return func(q gone) bool {
-			return q.Name == p.Name && len(q.Orders) > 0 && len(p.Orders) > 0 && q.Orders[0].At.Equal(p.Orders[0].At)
+	for _, p := range theirs.Gone {
+		if len(p.Orders) > 0 && !slices.ContainsFunc(l.book.Gone, p.same) {
+			l.book.Gone = append(l.book.Gone, p)
 		}
 	}
-	for _, p := range theirs.Gone {
-		if !slices.ContainsFunc(l.book.Gone, same(p)) {
-			l.book.Gone = append(l.book.Gone, p)
+	for _, r := range theirs.Removed { // of a minute in which both have removed, the larger number
+		i := slices.IndexFunc(l.book.Removed, func(q removed) bool { return q.At.Equal(r.At) })
+		if i < 0 {
+			l.book.Removed = append(l.book.Removed, r)
+		} else {
+			l.book.Removed[i].Names = max(l.book.Removed[i].Names, r.Names)
 		}
 	}
 }
@@ -131,6 +182,9 @@ func (b *book) trim(now time.Time) {
 	b.Gone = slices.DeleteFunc(b.Gone, func(g gone) bool { return now.Sub(g.last()) >= ledgerLife })
 	slices.SortStableFunc(b.Hold, func(p, q pause) int { return p.Until.Compare(q.Until) })
 	slices.SortStableFunc(b.Gone, func(p, q gone) int { return p.last().Compare(q.last()) })
+	b.Removed = slices.DeleteFunc(b.Removed, func(r removed) bool { return now.Sub(r.At) >= ledgerLife })
+	slices.SortStableFunc(b.Removed, func(p, q removed) int { return p.At.Compare(q.At) })
+	b.Removed = b.Removed[max(0, len(b.Removed)-maxLedger):]
 	b.Hold = b.Hold[max(0, len(b.Hold)-maxLedger):]
 	b.Gone = b.Gone[max(0, len(b.Gone)-maxLedger):]
 }
@@ -174,7 +228,7 @@ func (l *ledger) write(ctx context.Context, now time.Time) error {
 		l.mu.Lock()
 		l.book.trim(now)
 		mine := l.book
-		mine.Hold, mine.Gone = slices.Clone(mine.Hold), slices.Clone(mine.Gone)
+		mine.Hold, mine.Gone, mine.Removed = slices.Clone(mine.Hold), slices.Clone(mine.Gone), slices.Clone(mine.Removed)
 		l.mu.Unlock()
 		rev, err := l.records.cluster.Put(ctx, provision.TLSDB, mine.ID, &mine)
 		if err == nil {

@@ -19,9 +19,11 @@ type Limits struct {
 	Name    Limit // of orders for the same name
 	Client  Limit // of orders that visitors of one address have asked for, by their handshakes
 	// Removal is of names whose certificate is removed: where many instances seem to have
-	// gone at once, it may be their records that were lost. A fleet of which a hundredth is
-	// more has that.
+	// gone at once, it may be their records that were lost.
 	Removal Limit
+	// RemovalPart lets one in so many of all certificates be removed in that time, where it
+	// is more; 0 for no such part.
+	RemovalPart int
 }
 
 // DefaultLimits are those for a public authority: 300 orders in 3 hours, 50 in a week
@@ -31,7 +33,7 @@ var DefaultLimits = Limits{
 	Domain:  Limit{45, 7 * 24 * time.Hour},
 	Name:    Limit{4, 7 * 24 * time.Hour},
 	Client:  Limit{10, time.Hour},
-	Removal: Limit{100, time.Hour},
+	Removal: Limit{100, time.Hour}, RemovalPart: 100,
 }
 
 // maxBudgets bounds the domains, names or addresses that are counted at a time.

@@ -59,8 +59,13 @@ func (w *leading) act(ctx context.Context, rec *Record, owner Owner, known bool)
 	case w.early(rec, now):
 	case rec.State != Issued || !w.configured(rec.Issuer) || !now.Before(rec.until()):
 		if rec.Parent != "" {
-			if installed, err := w.s.Hosts.Installed(ctx, owner); err != nil || !installed {
-				return w.uninstalled(ctx, rec, err)
+			installed, err := w.s.Hosts.Installed(ctx, owner)
+			switch {
+			case err != nil && rec.Held(): // renewed all the same: it was there
+			case err != nil:
+				return next, fmt.Errorf("%w: %w", errApart, err)
+			case !installed:
+				return w.uninstalled(ctx, rec)
 			}
 		}
 		return w.order(ctx, rec)
@@ -74,16 +79,12 @@ func (w *leading) act(ctx context.Context, rec *Record, owner Owner, known bool)
 }
 
 // uninstalled lets go of the host of an app that is not there any more, instead of an
-// order. err is that of who was to tell.
-func (w *leading) uninstalled(ctx context.Context, rec *Record, err error) (next time.Time, _ error) {
-	switch {
-	case err != nil:
-		return next, err
-	case rec.Held():
+// order.
+func (w *leading) uninstalled(ctx context.Context, rec *Record) (next time.Time, err error) {
+	if rec.Held() {
 		return w.discard(ctx, rec, func(*Record) error { return nil })
-	default:
-		return next, w.records.drop(ctx, rec)
 	}
+	return next, w.records.drop(ctx, rec)
 }
 
 // early tells whether there is nothing to do about a record before its next time.
@@ -140,20 +141,26 @@ func (w *leading) order(ctx context.Context, rec *Record) (next time.Time, err e
 		return next, err
 	}
 	err = w.ask(ctx, rec.Name, held)
+	unordered := func() { // the authority knows of none
+		w.budgets.giveBack(rec.Name, rec.kind(first))
+		rec.unordered()
+	}
 	switch {
 	case ctx.Err() != nil: // nobody's failure
 		w.release(ctx, rec)
 		return next, ctx.Err()
 	case errors.Is(err, errUnwanted):
+		unordered()
 		w.release(ctx, rec)
 		return w.s.Now(), nil
-	case err != nil && !errors.Is(err, errOvertaken):
+	case errors.Is(err, errOvertaken):
+		unordered()
+	case err != nil:
 		if unreached(err) {
-			w.budgets.giveBack(rec.Name, rec.kind(first))
-			rec.unordered()
+			unordered()
 		}
 		return w.failed(ctx, rec, err)
-	case err == nil:
+	default:
 		w.s.counters.orders.Add(1)
 	}
 	return w.received(ctx, rec)

@@ -82,7 +82,8 @@ func (q *queue) add(name string, l lane, at time.Time) {
 		}
 	case !at.Before(it.at):
 		q.wake(it.lane)
-	case it.lane == l:
+	case it.lane == l, q.lanes[l].names >= maxQueue:
+		l = it.lane
 		it.at = at
 		heap.Fix(&q.lanes[l].order, it.index)
 		q.wake(it.lane)
@@ -109,8 +110,7 @@ func (q *queue) wake(l lane) {
 	}
 }
 
-// move changes the lane of an item that is in no order. A full lane takes it: the names
-// of all lanes together are bounded.
+// move changes the lane of an item that is in no order.
 func (q *queue) move(it *item, l lane) {
 	q.lanes[it.lane].names--
 	q.lanes[l].names++
@@ -146,6 +146,12 @@ func (q *queue) done(name string, l lane, at time.Time) {
 	if at.IsZero() {
 		q.lanes[it.lane].names--
 		delete(q.items, name)
+		return
+	}
+	if l != it.lane && q.lanes[l].names >= maxQueue {
+		q.lanes[it.lane].names--
+		delete(q.items, name)
+		q.overflow = true
 		return
 	}
 	it.at, it.again, it.next = at, false, time.Time{}

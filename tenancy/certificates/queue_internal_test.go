@@ -152,3 +152,26 @@ func TestPauses(t *testing.T) {
 		t.Errorf("%s", left)
 	}
 }
+
+// TestQueueBoundOverLanes: names that a look puts from one lane into another do not make
+// the queue grow beyond its bound.
+func TestQueueBoundOverLanes(t *testing.T) {
+	t.Parallel()
+	q := newQueue()
+	for i := range maxQueue + 100 {
+		name := fmt.Sprintf("n%d.example.com", i)
+		q.add(name, upkeep, start)
+		got, ok, _ := q.take(upkeep, start)
+		if !ok || got != name {
+			t.Fatalf("%q, %v", got, ok)
+		}
+		q.done(got, orders, start)
+	}
+	if q.len() != maxQueue || q.lanes[upkeep].names != 0 || q.lanes[orders].names != maxQueue || !q.spilled() {
+		t.Errorf("%d names, %d and %d", q.len(), q.lanes[upkeep].names, q.lanes[orders].names)
+	}
+	q.add("n0.example.com", upkeep, start.Add(-time.Second)) // from one lane into the other
+	if q.lanes[upkeep].names != 1 || q.lanes[orders].names != maxQueue-1 {
+		t.Errorf("%d and %d", q.lanes[upkeep].names, q.lanes[orders].names)
+	}
+}

@@ -55,9 +55,8 @@ type Order struct {
 	First bool      `json:"first,omitempty"` // and not to renew
 }
 
-// maxOrders bounds the orders that a record has: more of one name are not made in the time
-// of any budget.
-const maxOrders = 8
+// maxOrders bounds the orders that a record has. Of more the latest count.
+const maxOrders = 32
 
 // ordered notes an order.
 func (r *Record) ordered(at time.Time, first bool) {

@@ -38,6 +38,10 @@ func (w *leading) leave(ctx context.Context, rec *Record) (next time.Time, err e
 		}
 		return w.discard(ctx, rec, w.unowned)
 	}
+	if room, _ := w.budgets.removals(w.s.Now()); rec.Held() && room <= 0 { // before the store is asked
+		w.braked(w.s.Now())
+		return next, nil // a sweep finds it when there is room
+	}
 	gone, err := w.s.Hosts.Gone(ctx, rec)
 	if err != nil {
 		return next, err
@@ -74,8 +78,12 @@ func (w *leading) unowned(rec *Record) error {
 // discard removes the certificates of a name, and its record, unless check, which is
 // asked while no order of it is under way, has an error.
 func (w *leading) discard(ctx context.Context, rec *Record, check func(*Record) error) (next time.Time, err error) {
-	if again := w.brake(rec); !again.IsZero() {
-		return again, nil
+	held := rec.Held() // else nothing is lost, and nothing counts
+	if held {
+		if again := w.budgets.remove(w.s.Now()); !again.IsZero() {
+			w.braked(again)
+			return again, nil
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, leaveTime)
 	defer cancel()
@@ -85,6 +93,9 @@ func (w *leading) discard(ctx context.Context, rec *Record, check func(*Record) 
 		}
 		return w.remove(ctx, rec)
 	})
+	if err != nil && held {
+		w.budgets.unremove()
+	}
 	if errors.Is(err, errBack) {
 		return w.s.Now(), nil
 	}
@@ -92,7 +103,7 @@ func (w *leading) discard(ctx context.Context, rec *Record, check func(*Record) 
 		return next, err
 	}
 	w.s.keeper.forget(rec.Name)
-	w.ledger.depart(rec)
+	w.ledger.depart(rec, w.s.Now())
 	if err := w.records.drop(ctx, rec); err != nil {
 		return next, err
 	}
@@ -101,26 +112,16 @@ func (w *leading) discard(ctx context.Context, rec *Record, check func(*Record) 
 	return next, nil
 }
 
-// brake says until when a removal waits, since there have been many.
-func (w *leading) brake(rec *Record) (again time.Time) {
-	if !rec.Held() {
-		return again // nothing is lost
-	}
-	all := 0
-	if sum := w.s.Sum(); sum != nil {
-		all = sum.Held
-	}
-	now := w.s.Now()
-	if again = w.budgets.remove(all, now); again.IsZero() {
-		return again
-	}
+// braked tells, at times, that removals wait until again, since there have been many.
+func (w *leading) braked(again time.Time) {
 	w.s.counters.braked.Add(1)
+	now := w.s.Now()
 	if last := w.warned.Load(); last == nil || now.Sub(*last) >= warnEvery {
 		w.warned.Store(&now)
+		_, most := w.budgets.removals(now)
 		w.log.Error("so many names have gone that the removal of their certificates is slowed down; were records of instances lost?",
-			zap.Int("removals", w.budgets.removals()), zap.Int("certificates", all), zap.Time("next", again))
+			zap.Int("removals_in_a_time", most), zap.Time("next", again))
 	}
-	return again
 }
 
 // warnEvery is how often at most it is told that removals are slowed down.

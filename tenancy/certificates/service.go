@@ -109,6 +109,7 @@ func (s *Service) Run(ctx context.Context) {
 		term, end := context.WithCancel(ctx)
 		var watching sync.WaitGroup
 		watching.Go(func() { s.watch(term, settings, changed, end) })
+		watching.Go(func() { s.guard(term, end) })
 		s.stand(term, settings)
 		end()
 		watching.Wait()
@@ -116,29 +117,31 @@ func (s *Service) Run(ctx context.Context) {
 }
 
 // watch hands settings that change to whoever leads, and ends a stand that cannot go on
-// with them, or whose storage has another id by now.
+// with them; one that does not lead just begins anew.
 func (s *Service) watch(ctx context.Context, settings *Settings, changed <-chan struct{}, end func()) {
-	look := time.NewTicker(identityEvery)
-	defer look.Stop()
 	for {
 		select {
-		case <-look.C:
-			if s.renamed(ctx) {
-				end()
-				return
-			}
-			continue
 		case <-changed:
 		case <-ctx.Done():
 			return
 		}
 		var next *Settings
-		if next, changed = s.current(); !settings.goesOn(next) {
+		next, changed = s.current()
+		lead := s.lead.Load()
+		if lead == nil || !settings.goesOn(next) {
 			end()
 			return
 		}
-		if lead := s.lead.Load(); lead != nil {
-			lead.take(s.keeper.magic.Load())
+		lead.take(s.keeper.magic.Load())
+	}
+}
+
+// guard ends a stand whose storage has another id by now.
+func (s *Service) guard(ctx context.Context, end func()) {
+	for sleep(ctx, identityEvery) {
+		if s.renamed(ctx) {
+			end()
+			return
 		}
 	}
 }

@@ -3,6 +3,7 @@
 package certificates
 
 import (
+	"reflect"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -56,7 +57,18 @@ func (s *Settings) parallel() int {
 // goesOn tells whether a leader's term can go on with other settings, after a reload of
 // the configuration: with the storage and the issuers of these.
 func (s *Settings) goesOn(next *Settings) bool {
-	return next != nil && sameStorage(s.Storage, next.Storage) && sameIssuers(s.Issuers, next.Issuers) && s.parallel() == next.parallel()
+	return next != nil && oneStorage(s.Storage, next.Storage) && sameIssuers(s.Issuers, next.Issuers) && s.parallel() == next.parallel()
+}
+
+// oneStorage tells whether what one storage is in the middle of can be ended with it when
+// the other has taken its place: a storage of the same name may have been closed.
+func oneStorage(a, b certmagic.Storage) bool {
+	if reflect.TypeOf(a).Comparable() && a == b {
+		return true
+	}
+	first, ok := a.(*certmagic.FileStorage) // which has nothing to close
+	second, both := b.(*certmagic.FileStorage)
+	return ok && both && first.Path == second.Path
 }
 
 // Defaults of Settings.

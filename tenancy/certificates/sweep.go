@@ -29,9 +29,7 @@ const (
 // sweeps looks through all names, at once and then again and again.
 func (w *leading) sweeps(ctx context.Context) {
 	for failed := 0; ; {
-		for !w.s.Hosts.Loaded() && sleep(ctx, loadedEvery) {
-		}
-		if ctx.Err() != nil {
+		if !w.ready(ctx) {
 			return
 		}
 		begun := time.Now()
@@ -76,15 +74,17 @@ func (w *leading) sweep(ctx context.Context) error {
 	now := w.s.Now()
 	soon := now.Add(time.Duration(w.horizon.Load()))
 	sum := newSum(now)
-	first := false
+	first, past := false, book{}
 	select {
 	case <-w.counted:
 	default:
 		first = true
-		if err := w.recount(ctx, now); err != nil {
+		var err error
+		if past, err = w.recount(ctx, now); err != nil {
 			return err
 		}
 	}
+	room, _ := w.budgets.removals(now)
 	err := w.records.walk(ctx, func(rec *Record) error {
 		owner, known := w.s.Hosts.Owner(rec.Name)
 		idle := known && w.idle(rec, owner)
@@ -95,7 +95,11 @@ func (w *leading) sweep(ctx context.Context) error {
 		}
 		switch due := w.due(rec); {
 		case kept:
+		case !known && rec.Held() && room <= 0: // not in the way of others
 		case !known:
+			if rec.Held() {
+				room--
+			}
 			w.queue.add(rec.Name, upkeep, now)
 		case !idle && due.Before(soon):
 			w.queue.add(rec.Name, laneOf(rec, known), due)
@@ -106,19 +110,36 @@ func (w *leading) sweep(ctx context.Context) error {
 		return err
 	}
 	w.s.counters.sum.Store(sum)
+	w.budgets.certificates(sum.Held + sum.Gone)
 	if first {
+		w.budgets.removed(past.Removed, now) // by how many there are
 		close(w.counted)
+	}
+	if !w.s.Hosts.Loaded() { // what is there is looked after all the same
+		return nil
 	}
 	return w.missing(ctx, now)
 }
 
+// ready waits, before the first sweep, until the directory has what the store has.
+func (w *leading) ready(ctx context.Context) bool {
+	select {
+	case <-w.counted:
+		return ctx.Err() == nil
+	default:
+	}
+	for !w.s.Hosts.Loaded() && sleep(ctx, loadedEvery) {
+	}
+	return ctx.Err() == nil
+}
+
 // recount begins to count anew what was ordered before this term, with what stands in no
 // record.
-func (w *leading) recount(ctx context.Context, now time.Time) error {
+func (w *leading) recount(ctx context.Context, now time.Time) (past book, err error) {
 	w.budgets.reset() // what a sweep has counted that has failed
-	past, err := w.ledger.read(ctx, now)
+	past, err = w.ledger.read(ctx, now, w.log)
 	if err != nil && !errors.Is(err, couch.ErrNotFound) { // no database yet
-		return err
+		return past, err
 	}
 	for _, p := range past.Hold {
 		if p.Name == "" {
@@ -127,10 +148,11 @@ func (w *leading) recount(ctx context.Context, now time.Time) error {
 			w.budgets.holdDomain(p.Name, p.Until, now)
 		}
 	}
+	w.budgets.removed(past.Removed, now)
 	for _, g := range past.Gone {
 		w.budgets.spend(g.Name, g.Demanded, g.Orders, now)
 	}
-	return nil
+	return past, nil
 }
 
 // staying tells whether nothing is done about the record of a name that nobody has.
