@@ -117,7 +117,7 @@ func TestBadCaddyfiles(t *testing.T) {
 		"embedded without path":  {global("store embedded"), "store embedded has one argument, its folder"},
 		"embedded with two":      {global("store embedded a b"), "store embedded has one argument, its folder"},
 		"couchdb without URL":    {global("store couchdb"), "the URLs of the cluster's nodes"},
-		"unknown in a store":     {global("store couchdb http://db:5984 {\nuser x\n}"), "unrecognized option 'user' (allowed: username, password)"},
+		"unknown in a store":     {global("store couchdb http://db:5984 {\nuser x\n}"), "unrecognized option 'user' (allowed: username, password, shards)"},
 		"username twice":         {global("store couchdb http://db:5984 {\nusername x\nusername y\n}"), "username is given twice"},
 		"password of two words":  {global("store couchdb http://db:5984 {\npassword x y\n}"), "wrong argument count"},
 		"cluster without URL":    {global("cluster 1"), "cluster has an index, then the URLs of its nodes"},

@@ -75,6 +75,8 @@ func (c *Cluster) unmarshalOption(d *caddyfile.Dispenser) error {
 		return single(d, &c.Username)
 	case "password":
 		return single(d, &c.Password)
+	case "shards":
+		return count(d, &c.Shards)
 	case "upstream":
 		return several(d, &c.Upstreams)
 	case "capacity":
@@ -92,7 +94,7 @@ func (c *Cluster) unmarshalOption(d *caddyfile.Dispenser) error {
 		c.Capacity = n
 		return nil
 	default:
-		return d.Errf("unrecognized option '%s' (allowed: username, password, upstream, capacity)", option)
+		return d.Errf("unrecognized option '%s' (allowed: username, password, shards, upstream, capacity)", option)
 	}
 }
 
@@ -104,8 +106,10 @@ func (c *Connection) unmarshalBlock(d *caddyfile.Dispenser) error {
 			err = single(d, &c.Username)
 		case "password":
 			err = single(d, &c.Password)
+		case "shards":
+			err = count(d, &c.Shards)
 		default:
-			err = d.Errf("unrecognized option '%s' (allowed: username, password)", option)
+			err = d.Errf("unrecognized option '%s' (allowed: username, password, shards)", option)
 		}
 		if err != nil {
 			return err

@@ -115,7 +115,7 @@ func TestBadClusters(t *testing.T) {
 		"cluster 0, empty":        {global("cluster 0 {\n}"), "cluster 0 is the store itself"},
 		"cluster of nothing":      {global("cluster"), "cluster has an index"},
 		"cluster closed, no URL":  {global("cluster 1 closed"), "cluster has an index"},
-		"unknown in a cluster":    {global("cluster 1 http://a:5984 {\nuser x\n}"), "unrecognized option 'user' (allowed: username, password, upstream, capacity)"},
+		"unknown in a cluster":    {global("cluster 1 http://a:5984 {\nuser x\n}"), "unrecognized option 'user' (allowed: username, password, shards, upstream, capacity)"},
 		"capacity twice":          {global("cluster 0 {\ncapacity 1\ncapacity 2\n}"), "capacity is given twice"},
 		"capacity without value":  {global("cluster 0 {\ncapacity\n}"), "wrong argument count"},
 		"capacity of no number":   {global("cluster 0 {\ncapacity all\n}"), "capacity 'all' is not a number of instances from 1 on"},
@@ -136,7 +136,7 @@ func TestBadClusters(t *testing.T) {
 	})
 	invalid(t, map[string]wrong{
 		"an upstream of a cluster":       {global("cluster 0 {\nupstream http://localhost:1\n}"), "cluster 0: upstreams: number 1 is a URL"},
-		"credentials of cluster 0":       {global("cluster 0 {\nusername x\npassword {env.P}\n}"), "cluster 0: is the store itself, whose URLs and credentials are given there"},
+		"credentials of cluster 0":       {global("cluster 0 {\nusername x\npassword {env.P}\n}"), "cluster 0: is the store itself, whose URLs, credentials and shards are given there"},
 		"an upstream of the source":      {proxy("{\ndefault localhost\n}"), `upstreams: "localhost" is not an upstream`},
 		"a stack that is none":           {site("stack nextcloud"), `stack: "nextcloud" is not known (allowed: cozy)`},
 		"onboarding that is none":        {site("onboarding maybe"), `onboarding: "maybe" is not known (allowed: pass, page)`},

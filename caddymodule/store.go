@@ -63,6 +63,10 @@ type Connection struct {
 	Username string `json:"username,omitempty"`
 	Password string `json:"password,omitempty"`
 
+	// How many shards the databases of an instance get that are made on this cluster.
+	// Default: what the cluster has as its default, 2 mostly.
+	Shards int `json:"shards,omitempty"`
+
 	credentials *credentials
 }
 
@@ -91,17 +95,31 @@ func (c *Connection) provision() error {
 	if c.Password != "" && !strings.Contains(c.Password, "{") {
 		return errors.New("password: stands in the configuration, which GET /config/ shows; write a placeholder, as in\n\tpassword {env.COUCHDB_PASSWORD}")
 	}
+	if c.Shards < 0 || c.Shards > maxShards {
+		return fmt.Errorf("shards: %d is out of range (allowed: 1 to %d)", c.Shards, maxShards)
+	}
 	if (c.Username == "") != (c.Password == "") {
 		return errors.New("username and password: one is given without the other")
 	}
 	return nil
 }
 
+// maxShards is more than a small database can have use of.
+const maxShards = 64
+
+// shards are those of the configuration in use.
+func (c *credentials) shards() int {
+	if conn := c.current.Load(); conn != nil {
+		return conn.Shards
+	}
+	return 0
+}
+
 // open makes the client, which connects at its first call.
 func (c *Connection) open() (*couch.Cluster, error) {
 	c.credentials = new(credentials)
 	c.credentials.current.Store(c)
-	return couch.Open(couch.Config{URLs: c.URLs, Credentials: c.credentials.get})
+	return couch.Open(couch.Config{URLs: c.URLs, Credentials: c.credentials.get, Shards: c.credentials.shards})
 }
 
 func (c *Cluster) provision() error {
@@ -116,8 +134,8 @@ func (c *Cluster) provision() error {
 		return fmt.Errorf("upstreams: %w", err)
 	}
 	if c.Index == 0 {
-		if len(c.URLs) > 0 || c.Username != "" || c.Password != "" {
-			return errors.New("is the store itself, whose URLs and credentials are given there")
+		if len(c.URLs) > 0 || c.Username != "" || c.Password != "" || c.Shards != 0 {
+			return errors.New("is the store itself, whose URLs, credentials and shards are given there")
 		}
 		return nil
 	}
@@ -127,8 +145,8 @@ func (c *Cluster) provision() error {
 func (s *Store) provision() error {
 	switch s.Driver {
 	case DriverEmbedded:
-		if len(s.URLs) > 0 || s.Username != "" || s.Password != "" {
-			return errors.New("the embedded store has a path, and no URLs or credentials")
+		if len(s.URLs) > 0 || s.Username != "" || s.Password != "" || s.Shards != 0 {
+			return errors.New("the embedded store has a path, and no URLs, credentials or shards")
 		}
 		if s.Path == "" {
 			s.Path = "./data"

@@ -1,6 +1,7 @@
 package couch_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -233,4 +234,52 @@ func TestNothingToAsk(t *testing.T) {
 		t.Error(err)
 	}
 	node.saw(t, 0, "nothing")
+}
+
+// TestShards: small databases have as many as the configuration in use says, and others
+// what the server says.
+func TestShards(t *testing.T) {
+	asked := make(chan string, 1)
+	node := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		asked <- r.URL.RawQuery
+		answer(http.StatusCreated, `{"ok":true}`)(w, r)
+	})
+	shards := 0
+	c := open(t, couch.Config{Shards: func() int { return shards }}, node.URL)
+	for _, test := range []struct {
+		shards int
+		make   func(context.Context, string) (bool, error)
+		want   string
+	}{
+		{1, c.CreateDB, ""}, {0, c.CreateSmallDB, ""}, {1, c.CreateSmallDB, "q=1"}, {4, c.CreateSmallDB, "q=4"},
+	} {
+		shards = test.shards
+		if created, err := test.make(t.Context(), "db"); err != nil || !created {
+			t.Fatal(created, err)
+		}
+		if query := <-asked; query != test.want {
+			t.Errorf("%d shards: the query is %q", test.shards, query)
+		}
+	}
+}
+
+// TestWalkIDs alone: the documents are not asked for.
+func TestWalkIDs(t *testing.T) {
+	node := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if docs := r.URL.Query().Get("include_docs"); docs != "false" {
+			t.Errorf("include_docs=%s", docs)
+		}
+		answer(http.StatusOK, `{"rows":[{"id":"a","key":"a","value":{"rev":"1-a"}},{"id":"b","key":"b","value":{"rev":"1-b"}}]}`)(w, r)
+	})
+	var ids []string
+	err := open(t, couch.Config{}, node.URL).Walk(t.Context(), "db", couch.Range{IDs: true}, func(row couch.Row) error {
+		if row.Doc != nil {
+			t.Errorf("%s has a document", row.ID)
+		}
+		ids = append(ids, row.ID)
+		return nil
+	})
+	if err != nil || len(ids) != 2 {
+		t.Errorf("%v, %v", ids, err)
+	}
 }

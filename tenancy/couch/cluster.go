@@ -23,6 +23,7 @@ type Cluster struct {
 	name      string
 	client    *kivik.Client
 	transport *transport // nil for the embedded store
+	shards    func() int // of small databases
 	timeout   time.Duration
 	grace     time.Duration
 	life      context.Context // ends with Close
@@ -52,6 +53,9 @@ func Open(cfg Config) (*Cluster, error) {
 	}
 	c := newCluster(Key(cfg.URLs), client)
 	c.transport, c.timeout, c.grace = transport, cfg.CallTimeout, cfg.FeedGrace
+	if cfg.Shards != nil {
+		c.shards = cfg.Shards
+	}
 	return c, nil
 }
 
@@ -60,7 +64,7 @@ func Open(cfg Config) (*Cluster, error) {
 func Wrap(name string, client *kivik.Client) *Cluster { return newCluster(name, client) }
 
 func newCluster(name string, client *kivik.Client) *Cluster {
-	c := &Cluster{name: name, client: client, timeout: DefaultCallTimeout, grace: DefaultFeedGrace}
+	c := &Cluster{name: name, client: client, shards: func() int { return 0 }, timeout: DefaultCallTimeout, grace: DefaultFeedGrace}
 	c.life, c.end = context.WithCancel(context.Background())
 	return c
 }
@@ -125,12 +129,28 @@ func ValidName(name string) bool {
 
 // CreateDB makes a database. One that exists already is success; created tells.
 func (c *Cluster) CreateDB(ctx context.Context, db string) (created bool, err error) {
+	return c.createDB(ctx, db, 0)
+}
+
+// CreateSmallDB is CreateDB for one of very many databases with few documents each. Each
+// shard of a database is a file, and a process of CouchDB's while it is used, on each
+// node that has a copy; a few documents need but one
+// (https://docs.couchdb.org/en/stable/cluster/sharding.html).
+func (c *Cluster) CreateSmallDB(ctx context.Context, db string) (created bool, err error) {
+	return c.createDB(ctx, db, c.shards())
+}
+
+func (c *Cluster) createDB(ctx context.Context, db string, shards int) (created bool, err error) {
 	if _, err := c.database("create database", db); err != nil {
 		return false, err
 	}
 	ctx, cancel := c.limit(ctx)
 	defer cancel()
-	err = c.client.CreateDB(ctx, db)
+	var options []kivik.Option
+	if shards > 0 {
+		options = append(options, kivik.Param("q", shards))
+	}
+	err = c.client.CreateDB(ctx, db, options...)
 	if err != nil && kivik.HTTPStatus(err) == http.StatusPreconditionFailed {
 		return false, nil
 	}

@@ -32,6 +32,9 @@ type Config struct {
 	// MaxConns bounds the connections to one node, for calls and again for feeds.
 	// Default 64.
 	MaxConns int
+	// Shards is how many shards a database gets that CreateSmallDB makes; nil, or 0, for
+	// what the server has as its default.
+	Shards func() int
 	// Now is the clock of the back-off of dead nodes. Default time.Now.
 	Now func() time.Time
 }

@@ -276,7 +276,7 @@ func (s *Service) makeDatabases(ctx context.Context, h *held, db *couch.Cluster,
 	for _, d := range databases {
 		group.Go(func() error {
 			err := h.fenced(ctx, func(ctx context.Context) error {
-				created, err := db.CreateDB(ctx, d.Name)
+				created, err := db.CreateSmallDB(ctx, d.Name)
 				if err == nil && !created {
 					return tenancy.Conflictf("the database %s was there a moment later: a stack is making the same domain", d.Name)
 				}

@@ -275,7 +275,7 @@ func (s *Service) settle(ctx context.Context, key string, prior *Operation, exis
 	}
 	switch {
 	case prior.Verb == "destroy":
-		_, err = s.finishDestroy(ctx, prior, nil)
+		_, err = s.finishDestroy(ctx, prior, nil, nil)
 	case prior.Verb == "add" && !exists:
 		err = s.undoAdd(ctx, prior)
 	case prior.Verb == "add":

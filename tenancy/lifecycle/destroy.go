@@ -38,22 +38,41 @@ func (s *Service) DestroyWith(ctx context.Context, domain string, o DestroyOptio
 	if err != nil {
 		return err
 	}
-	prior, err := s.operation(ctx, opID("destroy", inst.ID()))
+	id := opID("destroy", inst.ID())
+	if inst.State() != tenancy.Deleting { // then there is none before it, mostly
+		started, err := s.destroy(ctx, inst, nil, o, progress)
+		if started || !errors.Is(err, errQuicker) {
+			return err
+		}
+	}
+	prior, err := s.operation(ctx, id)
 	if err != nil {
 		return err
 	}
+	if prior == nil && inst.State() != tenancy.Deleting { // it has ended meanwhile
+		return tenancy.Conflictf("The deletion has already been requested a moment ago")
+	}
+	started, err := s.destroy(ctx, inst, prior, o, progress)
+	if !started && errors.Is(err, errQuicker) {
+		return tenancy.Conflictf("The deletion has already been requested a moment ago")
+	}
+	return err
+}
+
+// destroy begins a destroy, or goes on with the one before it. started is false where
+// it was not begun, as where somebody was quicker, which is an errQuicker.
+func (s *Service) destroy(ctx context.Context, inst *tenancy.Instance, prior *Operation, o DestroyOptions, progress Progress) (started bool, err error) {
 	if err := inst.Malformed(); err != nil {
-		return tenancy.Conflictf("the record cannot be read, so that it is not known which databases are the instance's; it has to be put right by hand: %v", err)
+		return false, tenancy.Conflictf("the record cannot be read, so that it is not known which databases are the instance's; it has to be put right by hand: %v", err)
 	}
 	switch {
 	case prior != nil && prior.live(s.now()):
-		return tenancy.Conflictf("The deletion has already been requested: %s is at it", prior.Node)
+		return false, tenancy.Conflictf("The deletion has already been requested: %s is at it", prior.Node)
 	case prior != nil && !prior.finished():
 		prior.Freeing = false // it is asked for again
-		_, err := s.finishDestroy(ctx, prior, progress)
-		return err
+		return s.finishDestroy(ctx, prior, nil, progress)
 	case inst.State() == tenancy.Deleting:
-		return tenancy.Conflictf("The deletion has already been requested, but not here: a stack may be at it; when it is not, take the flag off with --deleting=false first")
+		return false, tenancy.Conflictf("The deletion has already been requested, but not here: a stack may be at it; when it is not, take the flag off with --deleting=false first")
 	}
 	op := Operation{
 		Verb: "destroy", Domain: inst.Domain(), Instance: inst.ID(), Prefix: inst.Prefix(), Cluster: inst.Cluster(),
@@ -64,7 +83,7 @@ func (s *Service) DestroyWith(ctx context.Context, domain string, o DestroyOptio
 		keep = *o.Quarantine
 	}
 	if keep < 0 || keep > maxQuarantine {
-		return &tenancy.FieldError{Field: "Quarantine", Problem: "is out of range", Allowed: "0 for none, to 10 years"}
+		return false, &tenancy.FieldError{Field: "Quarantine", Problem: "is out of range", Allowed: "0 for none, to 10 years"}
 	}
 	if keep > 0 {
 		op.Quarantine = s.now().Add(keep).UTC().Format(time.RFC3339)
@@ -73,18 +92,16 @@ func (s *Service) DestroyWith(ctx context.Context, domain string, o DestroyOptio
 		op.Rev = prior.Rev
 	}
 	op.Names = keysOf(inst)
-	if db, err := s.clusters.Of(op.Cluster); err != nil {
-		return err
-	} else if found, err := databasesOf(ctx, db, op.Prefix); err != nil {
-		return err
-	} else {
-		op.Databases = len(found)
+	db, err := s.clusters.Of(op.Cluster)
+	if err != nil {
+		return false, err
 	}
-	started, err := s.finishDestroy(ctx, &op, progress)
-	if !started && errors.Is(err, tenancy.ErrConflict) {
-		return tenancy.Conflictf("The deletion has already been requested a moment ago")
+	found, err := databasesOf(ctx, db, op.Prefix)
+	if err != nil {
+		return false, err
 	}
-	return err
+	op.Databases = len(found)
+	return s.finishDestroy(ctx, &op, found, progress)
 }
 
 // resumeGone finishes a destroy that had got as far as the document, so that
@@ -112,13 +129,13 @@ func (s *Service) resumeGone(ctx context.Context, domain string, progress Progre
 	if prior.live(s.now()) {
 		return tenancy.Conflictf("The deletion has already been requested: %s is at it", prior.Node)
 	}
-	_, err = s.finishDestroy(ctx, prior, progress)
+	_, err = s.finishDestroy(ctx, prior, nil, progress)
 	return err
 }
 
-// finishDestroy runs a destroy, new or taken over, to its end. started is false
-// where another front door was quicker to begin it.
-func (s *Service) finishDestroy(ctx context.Context, op *Operation, progress Progress) (started bool, err error) {
+// finishDestroy runs a destroy, new or taken over, to its end; databases are
+// those that were listed a moment ago, nil for not. started is false where another front door was quicker to begin it.
+func (s *Service) finishDestroy(ctx context.Context, op *Operation, databases []string, progress Progress) (started bool, err error) {
 	if progress == nil {
 		progress = func(string, int, int) {}
 	}
@@ -130,7 +147,7 @@ func (s *Service) finishDestroy(ctx context.Context, op *Operation, progress Pro
 	if err != nil {
 		return false, err
 	}
-	err = s.unmake(ctx, h, progress)
+	err = s.unmake(ctx, h, databases, progress)
 	cleanup, cancel := detach(ctx)
 	defer cancel()
 	if errors.Is(err, ErrRefused) {
@@ -179,7 +196,7 @@ func (s *Service) askBefore(ctx context.Context, h *held, progress Progress) err
 }
 
 // unmake does the steps of a destroy. Each can be done twice.
-func (s *Service) unmake(ctx context.Context, h *held, progress Progress) error {
+func (s *Service) unmake(ctx context.Context, h *held, databases []string, progress Progress) error {
 	op := h.operation()
 	db, err := s.clusters.Of(op.Cluster)
 	if err != nil {
@@ -218,7 +235,7 @@ func (s *Service) unmake(ctx context.Context, h *held, progress Progress) error 
 		if keep {
 			h.step("databases are another record's, and stay")
 		} else {
-			if err := s.dropDatabases(ctx, h, db, op.Prefix, progress); err != nil {
+			if err := s.dropDatabases(ctx, h, db, op.Prefix, databases, progress); err != nil {
 				return err
 			}
 			h.step("databases")

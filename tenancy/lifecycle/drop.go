@@ -40,6 +40,9 @@ func (s *Service) others(ctx context.Context, op Operation) (databases, files bo
 		return false, false, err
 	}
 	for _, id := range s.dir.WithPrefix(op.Prefix) {
+		if id == op.Instance {
+			continue
+		}
 		inst, err := s.byID(ctx, id)
 		if errors.Is(err, couch.ErrNotFound) {
 			continue
@@ -84,8 +87,9 @@ func (s *Service) removeFiles(ctx context.Context, h *held, op Operation) error 
 var reserved = []string{"", "global", "gatehouse", "secrets"}
 
 // dropDatabases drops the databases of every known doctype, and whatever else
-// the list shows under the prefix: a list may lag, or leave some out.
-func (s *Service) dropDatabases(ctx context.Context, h *held, db *couch.Cluster, prefix string, progress Progress) error {
+// the list shows under the prefix: a list may lag, or leave some out. listed is what it
+// has just shown; nil has it read.
+func (s *Service) dropDatabases(ctx context.Context, h *held, db *couch.Cluster, prefix string, listed []string, progress Progress) error {
 	if progress == nil {
 		progress = func(string, int, int) {}
 	}
@@ -93,10 +97,13 @@ func (s *Service) dropDatabases(ctx context.Context, h *held, db *couch.Cluster,
 	if slices.Contains(reserved, strings.TrimSuffix(slash, "/")) {
 		return tenancy.Conflictf("the record says that the instance's databases begin with %q, which are not an instance's; they are left alone", slash)
 	}
-	found, err := db.ListDBs(ctx, slash)
-	if err != nil {
-		return err
+	found, err := listed, error(nil)
+	if listed == nil {
+		if found, err = db.ListDBs(ctx, slash); err != nil {
+			return err
+		}
 	}
+	found = slices.DeleteFunc(slices.Clone(found), func(name string) bool { return !strings.HasPrefix(name, slash) })
 	for _, doctype := range provision.Doctypes {
 		found = append(found, provision.DatabaseName(prefix, doctype))
 	}
@@ -132,7 +139,7 @@ func (s *Service) dropLate(ctx context.Context, h *held, db *couch.Cluster, pref
 		if err != nil || len(found) == 0 {
 			return err
 		}
-		if err := s.dropDatabases(ctx, h, db, prefix, nil); err != nil {
+		if err := s.dropDatabases(ctx, h, db, prefix, found, nil); err != nil {
 			return err
 		}
 	}

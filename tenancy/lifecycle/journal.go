@@ -82,7 +82,7 @@ func (s *Service) resume(ctx context.Context, op Operation) error {
 			// Not begun, or freed by a stack: only who asks for it sets the flag.
 			err = s.closeOperation(ctx, &op, opUndone)
 		default:
-			_, err = s.finishDestroy(ctx, &op, nil)
+			_, err = s.finishDestroy(ctx, &op, nil, nil)
 		}
 		return err
 	case "hook":

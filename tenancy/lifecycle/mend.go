@@ -192,7 +192,7 @@ func (r *repair) databases(ctx context.Context, inst *tenancy.Instance) error {
 			Kind: FoundNoDatabases, Domain: inst.Domain(), What: "missing: " + strings.Join(names, ", "), Action: "make them, with their first documents",
 		}, func(ctx context.Context) error {
 			for _, d := range lost {
-				created, err := db.CreateDB(ctx, d.Name)
+				created, err := db.CreateSmallDB(ctx, d.Name)
 				if err != nil {
 					return err
 				}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -97,7 +98,7 @@ func (s *Service) begin(ctx context.Context, op Operation, prior *Operation) (*h
 	h := &held{s: s, op: op, begun: prior == nil && op.Rev == "", quit: make(chan struct{}), done: make(chan struct{})}
 	if err := h.write(ctx); err != nil {
 		if errors.Is(err, couch.ErrConflict) {
-			return nil, tenancy.Conflictf("another front door was quicker to begin the %s of %s", op.Verb, op.Domain)
+			return nil, &quicker{op.Verb, op.Domain}
 		}
 		return nil, err
 	}
@@ -106,6 +107,18 @@ func (s *Service) begin(ctx context.Context, op Operation, prior *Operation) (*h
 	go h.renew(context.WithoutCancel(ctx))
 	return h, nil
 }
+
+// errQuicker: somebody else has begun an operation, or ended it; a tenancy.ErrConflict.
+var errQuicker = errors.New("another front door was quicker")
+
+type quicker struct{ verb, domain string }
+
+func (q *quicker) Error() string {
+	return fmt.Sprintf("%v to begin the %s of %s", errQuicker, q.verb, q.domain)
+}
+
+// Is makes it an errQuicker and a tenancy.ErrConflict.
+func (q *quicker) Is(target error) bool { return target == errQuicker || target == tenancy.ErrConflict }
 
 // beginAlone begins an operation of which an instance has one at a time, and
 // that nobody has to finish when it dies.

@@ -82,14 +82,16 @@ func TestAddMeetsEndOfAdd(t *testing.T) {
 func TestDestroyMeetsNextInstance(t *testing.T) {
 	t.Parallel()
 	eachServer(t, func(t *testing.T, f *fleet) {
-		for _, at := range []string{http.MethodGet, http.MethodPut} {
+		for _, at := range [][2]string{
+			{http.MethodGet, "/_all_dbs"}, {http.MethodPut, "/gatehouse/operations/destroy-"},
+		} {
 			late, d := f.door(t), f.door(t)
 			first := d.add(t, "alice.example.com", lifecycle.Change{})
 			if err := late.Ensure(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			var again *tenancy.Instance
-			late.before(at, "/gatehouse/operations/destroy-", func() {
+			late.before(at[0], at[1], func() {
 				if err := d.Destroy(t.Context(), "alice.example.com", nil); err != nil {
 					t.Error(err)
 				}

@@ -72,7 +72,7 @@ func (s *Service) cleanSessions(ctx context.Context, db *couch.Cluster, id strin
 	}
 	// With its index again, since the record says that it is there.
 	logins := provision.Empty(inst.Prefix(), sessions[1])
-	if _, err := db.CreateDB(ctx, logins.Name); err != nil {
+	if _, err := db.CreateSmallDB(ctx, logins.Name); err != nil {
 		return err
 	}
 	return fill(ctx, db, logins)

@@ -148,7 +148,7 @@ func (s *Service) dropUnowned(ctx context.Context, h *held, op Operation) error 
 		if found, err := databasesOf(ctx, db, op.Prefix); err != nil || len(found) > 0 {
 			return err
 		}
-	} else if err := s.dropDatabases(ctx, h, db, op.Prefix, nil); err != nil {
+	} else if err := s.dropDatabases(ctx, h, db, op.Prefix, nil, nil); err != nil {
 		return err
 	}
 	if files {
