@@ -4,7 +4,9 @@ package pages
 
 import (
 	"strings"
+	"sync"
 
+	"github.com/gatehouse-edge/gatehouse/internal/recent"
 	"golang.org/x/text/language"
 )
 
@@ -28,10 +30,13 @@ type languages struct {
 	texts   []*texts
 	matcher language.Matcher
 	byName  map[string]int // the short way for locales that are written as ours are
+
+	mu     sync.Mutex
+	wanted *recent.Memory[string, int] // by Accept-Language
 }
 
 func newLanguages(tags []language.Tag, all []*texts) *languages {
-	l := &languages{texts: all, matcher: language.NewMatcher(tags), byName: make(map[string]int)}
+	l := &languages{texts: all, matcher: language.NewMatcher(tags), byName: make(map[string]int), wanted: recent.New[string, int](maxHeaders)}
 	for i, t := range all {
 		l.byName[t.lang] = i
 	}
@@ -54,15 +59,30 @@ func (l *languages) pick(locale string, header []string) (index int, decided boo
 	if joined == "" {
 		return 0, false
 	}
+	l.mu.Lock()
+	index, known := l.wanted.Get(joined)
+	l.mu.Unlock()
+	if !known {
+		index = l.read(joined)
+		l.mu.Lock()
+		l.wanted.Put(joined, index)
+		l.mu.Unlock()
+	}
+	return index, false
+}
+
+// read gives the language that an Accept-Language header field asks for: English, where
+// there is none of these.
+func (l *languages) read(joined string) (index int) {
 	tags, _, err := language.ParseAcceptLanguage(joined)
 	if err != nil || len(tags) == 0 {
-		return 0, false
+		return 0
 	}
 	_, i, confidence := l.matcher.Match(tags...)
 	if confidence == language.No {
-		return 0, false
+		return 0
 	}
-	return i, false
+	return i
 }
 
 // match finds an instance's locale, also as POSIX writes it (fr_FR.UTF-8). Only a

@@ -46,7 +46,7 @@ func New(folder string) (*Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("built-in pages: %w", err)
 	}
-	s := &Set{}
+	s := &Set{memory: newMemory()}
 	if s.builtin, err = parse(own); err != nil {
 		return nil, fmt.Errorf("built-in pages: %w", err)
 	}

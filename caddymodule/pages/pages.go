@@ -62,6 +62,7 @@ type Set struct {
 	builtin   *templates
 	custom    *templates // nil without an operator's folder
 	languages *languages
+	memory    *memory
 }
 
 // buffers are shared by all Sets. A buffer that grew large is dropped, lest
@@ -83,26 +84,22 @@ func (s *Set) Write(w http.ResponseWriter, r *http.Request, f Refusal) error {
 	f = f.cleaned()
 	lang, decided := s.languages.pick(f.Locale, r.Header["Accept-Language"])
 	texts := s.languages.texts[lang]
-	h := w.Header()
-	for _, stale := range []string{"Content-Encoding", "Content-Disposition", "Content-Range", "Accept-Ranges", "Etag", "Last-Modified"} {
-		h.Del(stale)
+	h := fields{header: w.Header(), values: make([]string, 0, maxFields)}
+	for _, stale := range [...]string{"Content-Encoding", "Content-Disposition", "Content-Range", "Accept-Ranges", "Etag", "Last-Modified"} {
+		delete(h.header, stale)
 	}
-	h.Set("Cache-Control", "no-store")
+	h.set("Cache-Control", "no-store")
 	if f.RetryAfter > 0 {
 		seconds := (f.RetryAfter + time.Second - 1) / time.Second
-		h.Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
+		h.set("Retry-After", strconv.FormatInt(int64(seconds), 10))
 	}
 	if contentType := grpcContentType(r); contentType != "" {
 		writeGRPC(w, contentType, f, texts)
 		return nil
 	}
 
-	accepted := offers
 	upgrade := isWebSocket(r)
-	if upgrade {
-		accepted = offersNotHTML
-	}
-	as := negotiate(r.Header["Accept"], accepted)
+	as := s.form(r.Header["Accept"], upgrade)
 
 	buf := buffers.Get().(*bytes.Buffer)
 	buf.Reset()
@@ -111,23 +108,23 @@ func (s *Set) Write(w http.ResponseWriter, r *http.Request, f Refusal) error {
 			buffers.Put(buf)
 		}
 	}()
-	csp, templateErr := s.render(buf, as, f, texts)
+	csp, templateErr := s.remembered(buf, as, f, texts)
 
-	h.Set("Content-Type", as.contentType())
-	h.Set("Content-Language", texts.lang)
-	h.Set("Content-Length", strconv.Itoa(buf.Len()))
-	h.Set("Content-Security-Policy", csp)
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("X-Robots-Tag", "noindex")
-	h.Add("Vary", "Accept")
+	h.set("Content-Type", as.contentType())
+	h.set("Content-Language", texts.lang)
+	h.set("Content-Length", strconv.Itoa(buf.Len()))
+	h.set("Content-Security-Policy", csp)
+	h.set("X-Content-Type-Options", "nosniff")
+	h.set("Referrer-Policy", "no-referrer")
+	h.set("X-Robots-Tag", "noindex")
+	h.add("Vary", "Accept")
 	if !decided {
-		h.Add("Vary", "Accept-Language")
+		h.add("Vary", "Accept-Language")
 	}
 	// HTTP/2 and 3 have no such header, and Go would take it as a wish to
 	// close the connection under the other streams.
 	if upgrade && r.ProtoMajor == 1 {
-		h.Set("Connection", "close")
+		h.set("Connection", "close")
 	}
 	w.WriteHeader(f.Status)
 	if r.Method == http.MethodHead {
@@ -138,6 +135,32 @@ func (s *Set) Write(w http.ResponseWriter, r *http.Request, f Refusal) error {
 		err = fmt.Errorf("writing a refusal: %w", err)
 	}
 	return errors.Join(templateErr, err)
+}
+
+// maxFields is how many values of header fields Write sets, mostly.
+const maxFields = 10
+
+// fields sets header fields whose values are in one array: each would be an object of its
+// own. It is a new one for each request, since other handlers change values where they are.
+type fields struct {
+	header http.Header
+	values []string
+}
+
+// set sets a field, whose name is in canonical form.
+func (f *fields) set(name, value string) {
+	n := len(f.values)
+	f.values = append(f.values, value)
+	f.header[name] = f.values[n : n+1 : n+1]
+}
+
+// add adds a value to a field.
+func (f *fields) add(name, value string) {
+	if f.header[name] == nil {
+		f.set(name, value)
+		return
+	}
+	f.header[name] = append(f.header[name], value)
 }
 
 // cleaned returns f with what every form relies on: a status that is an error,
