@@ -128,7 +128,7 @@ func TestBadCaddyfiles(t *testing.T) {
 		"snapshot without value": {global("snapshot"), "wrong argument count"},
 		"subdomains twice":       {global("subdomains flat\nsubdomains off"), "subdomains is given twice"},
 		"admin_hash twice":       {global("admin_hash {env.A}\nadmin_hash {env.B}"), "admin_hash is given twice"},
-		"unknown in the handler": {site("supprot help@example.com"), "unrecognized option 'supprot' (allowed: support, pages, unknown, stack, pass_hosts, onboarding)"},
+		"unknown in the handler": {site("supprot help@example.com"), "unrecognized option 'supprot' (allowed: support, pages, unknown, stack, pass_hosts, onboarding, proxy)"},
 		"support twice":          {site("support a@example.com\nsupport b@example.com"), "support is given twice"},
 		"pages of two words":     {site("pages my pages"), "wrong argument count"},
 		"unknown twice":          {site("unknown page\nunknown pass"), "unknown is given twice"},

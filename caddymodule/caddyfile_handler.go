@@ -28,6 +28,7 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		stack cozy
 //		pass_hosts <hosts...>
 //		onboarding pass|page
+//		proxy [<upstreams...>] { … }
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // directive name
@@ -49,8 +50,10 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			err = several(d, &h.PassHosts)
 		case "onboarding":
 			err = single(d, &h.Onboarding)
+		case "proxy":
+			err = h.unmarshalProxy(d)
 		default:
-			err = d.Errf("unrecognized option '%s' (allowed: support, pages, unknown, stack, pass_hosts, onboarding)", option)
+			err = d.Errf("unrecognized option '%s' (allowed: support, pages, unknown, stack, pass_hosts, onboarding, proxy)", option)
 		}
 		if err != nil {
 			return err

@@ -6,10 +6,12 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/gatehouse-edge/gatehouse/caddymodule/proxy"
 	"github.com/gatehouse-edge/gatehouse/tenancy/directory"
 )
 
@@ -21,6 +23,10 @@ const foundVar = "gatehouse.instance"
 type found struct {
 	match      directory.Match // without an entry where the request goes on without an instance
 	noUpstream error           // set by GetUpstreams
+
+	proxied  bool // the handler has sent it on itself
+	exchange proxy.Exchange
+	duration time.Duration
 }
 
 // expose lets the handlers behind see the instance: by placeholders, and as a
@@ -38,6 +44,9 @@ const placeholderPrefix = "http.tenancy."
 func (f *found) placeholder(key string) (any, bool) {
 	name, ours := strings.CutPrefix(key, placeholderPrefix)
 	if !ours {
+		if name, ok := strings.CutPrefix(key, upstreamPrefix); ok && f.proxied {
+			return f.upstreamPlaceholder(name)
+		}
 		return nil, false
 	}
 	e := f.match.Entry

@@ -64,6 +64,10 @@ type Handler struct {
 	// to the next handler, or "page", on which it is chosen. Default: pass.
 	Onboarding string `json:"onboarding,omitempty"`
 
+	// Has the handler send the requests of instances to their upstreams itself. Default:
+	// they go to the next handler.
+	Proxy *Proxy `json:"proxy,omitempty"`
+
 	app       *App
 	passHosts passHosts
 	own       *site            // for hosts of no instance
@@ -112,6 +116,11 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("pages: %w", err)
 	}
+	if h.Proxy != nil {
+		if err := h.Proxy.provision(ctx, h.app); err != nil {
+			return fmt.Errorf("proxy: %w", err)
+		}
+	}
 	return h.provisionSites(site{support: h.Support, pages: set})
 }
 
@@ -125,6 +134,11 @@ func (h *Handler) Validate() error {
 	}
 	if h.Onboarding != OnboardingPass && h.Onboarding != OnboardingPage {
 		return fmt.Errorf("onboarding: %q is not known (allowed: pass, page)", h.Onboarding)
+	}
+	if h.Proxy != nil {
+		if err := h.Proxy.validate(); err != nil {
+			return fmt.Errorf("proxy: %w", err)
+		}
 	}
 	return nil
 }
@@ -169,10 +183,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 }
 
-// goOn hands a request to the next handler, with its instance or without one.
+// goOn hands a request to its upstream or to the next handler, with its instance or
+// without one.
 func (h *Handler) goOn(w http.ResponseWriter, r *http.Request, m directory.Match, next caddyhttp.Handler) error {
 	f := &found{match: m}
 	f.expose(r)
+	if h.Proxy != nil {
+		return h.proxied(w, r, f, next)
+	}
 	err := next.ServeHTTP(w, r)
 	if err != nil && f.noUpstream != nil {
 		// Caddy says only that no upstream is available, and with 503, as for one that
@@ -186,5 +204,6 @@ func (h *Handler) goOn(w http.ResponseWriter, r *http.Request, m directory.Match
 var (
 	_ caddy.Provisioner           = (*Handler)(nil)
 	_ caddy.Validator             = (*Handler)(nil)
+	_ caddy.CleanerUpper          = (*Handler)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
 )

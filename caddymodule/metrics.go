@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/gatehouse-edge/gatehouse/caddymodule/proxy"
 	"github.com/gatehouse-edge/gatehouse/tenancy/directory"
 	"github.com/gatehouse-edge/gatehouse/tenancy/hooks"
 )
@@ -16,6 +17,7 @@ type metrics struct {
 	passed     prometheus.Counter    // requests that went on without an instance
 	deliveries *prometheus.CounterVec
 	denied     [deniedReasons]prometheus.Counter // certificates that Caddy was not to order
+	proxy      *proxy.Metrics
 }
 
 // newMetrics registers with a configuration's registry. The handlers of one
@@ -39,7 +41,11 @@ func newMetrics(registry *prometheus.Registry, dir *directory.Directory) (*metri
 			return nil, err
 		}
 	}
-	m := &metrics{passed: requests.WithLabelValues("pass"), deliveries: deliveries}
+	proxied, err := proxy.NewMetrics(registry)
+	if err != nil {
+		return nil, err
+	}
+	m := &metrics{passed: requests.WithLabelValues("pass"), deliveries: deliveries, proxy: proxied}
 	for _, kind := range []directory.Kind{directory.Refuse, directory.Serve, directory.Redirect} {
 		m.requests[kind] = requests.WithLabelValues(kind.String())
 	}

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -130,6 +131,16 @@ func (u *Upstreams) of(e *directory.Entry) []string {
 		}
 	}
 	return u.Upstreams
+}
+
+// all are the addresses that any instance has, and the length of the longest list.
+func (u *Upstreams) all() (addresses []string, most int) {
+	lists := append(slices.Collect(maps.Values(u.contexts)), slices.Collect(maps.Values(u.clusters))...)
+	for _, list := range append(lists, u.Upstreams) {
+		addresses, most = append(addresses, list...), max(most, len(list))
+	}
+	slices.Sort(addresses)
+	return slices.Compact(addresses), most
 }
 
 func noUpstream(e *directory.Entry) error {

@@ -17,6 +17,9 @@ const (
 	Quarantined    = "QUARANTINED"     // destroyed, and its name is kept from others for a time
 	NotReady       = "NOT_READY"       // this front door does not know its instances yet
 	Misdirected    = "MISDIRECTED"     // the connection was made for another instance
+
+	UpstreamFailed  = "UPSTREAM_FAILED"  // the server behind cannot be reached, or its answer is none
+	UpstreamTimeout = "UPSTREAM_TIMEOUT" // the server behind has not answered in time
 )
 
 // blocked is the message table, and the word for machines that cannot be told
@@ -51,13 +54,17 @@ var traits = map[string]codeTraits{
 	Quarantined:    {http.StatusGone, kindDeleting},
 	NotReady:       {http.StatusServiceUnavailable, kindMoving},
 	Misdirected:    {http.StatusMisdirectedRequest, kindUnknown},
-	blocked:        {http.StatusServiceUnavailable, kindBlocked},
+
+	UpstreamFailed:  {http.StatusBadGateway, kindMoving},
+	UpstreamTimeout: {http.StatusGatewayTimeout, kindMoving},
+
+	blocked: {http.StatusServiceUnavailable, kindBlocked},
 }
 
 // codeOrder is the order in which documentation, checks and errors list the codes.
 var codeOrder = []string{
 	PaymentFailed, LoginFailed, Unknown, Importing, Moving, Deleting, DeletionFailed,
-	NotFound, Quarantined, NotReady, Misdirected,
+	NotFound, Quarantined, NotReady, Misdirected, UpstreamFailed, UpstreamTimeout,
 }
 
 // Codes returns the codes that have a page of their own, in the order of the documentation.

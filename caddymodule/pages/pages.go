@@ -24,7 +24,7 @@ import (
 // Its texts may come from anywhere: they are cleaned, bounded and escaped here.
 type Refusal struct {
 	// Status is the HTTP status, 400 to 599. Anything else means the usual
-	// status of Code: 402, 410, 404, 421, or 503.
+	// status of Code: 402, 410, 404, 421, 502, 503 or 504.
 	Status int
 	// Code is one of Codes, or an operator's own reason of at most 200
 	// characters (a longer one is cut). Empty means UNKNOWN.

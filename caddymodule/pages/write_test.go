@@ -19,7 +19,7 @@ func TestUsualStatusOfEachCode(t *testing.T) {
 	want := map[string]int{
 		pages.PaymentFailed: 402, pages.LoginFailed: 503, pages.Unknown: 503, pages.Importing: 503, pages.Moving: 503,
 		pages.Deleting: 410, pages.DeletionFailed: 503, pages.NotFound: 404, pages.Quarantined: 410, pages.NotReady: 503,
-		pages.Misdirected: 421, "Because.": 503, "": 503,
+		pages.Misdirected: 421, pages.UpstreamFailed: 502, pages.UpstreamTimeout: 504, "Because.": 503, "": 503,
 	}
 	for _, code := range append(pages.Codes(), "Because.", "") {
 		if w := ask(t, s, pages.Refusal{Code: code}); w.Code != want[code] {

@@ -1,0 +1,270 @@
+// Conn: one connection to an upstream, and what reading and writing on it waits for.
+
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+const (
+	readBuffer  = 4 << 10
+	writeBuffer = 4 << 10
+	// maxHead bounds the header of an answer, with the informational ones before it.
+	maxHead = 1 << 20
+	// patience is how long an exchange is left alone. Most are over by then; only one that
+	// is not costs a look at its client, and a time limit of its own.
+	patience = 50 * time.Millisecond
+	// rearm is how much earlier than configured a time limit may end, so that not every
+	// read has to move it.
+	rearm = time.Second
+)
+
+// conn is a connection. A request has it alone; of two goroutines at most, one reads and
+// one writes.
+type conn struct {
+	raw    net.Conn        // the socket
+	rw     net.Conn        // the socket, or the TLS over it
+	secure *tls.Conn       // nil in clear text
+	sys    syscall.RawConn // nil where there is no look at the socket
+	br     *bufio.Reader
+	bw     *bufio.Writer
+	up     *upstream
+
+	look    func(uintptr) // peek, made once
+	silent  bool          // what it found
+	made    time.Time
+	idle    time.Time // since when
+	expires time.Time // when the upstream said that it would close; zero: not said
+	uses    int       // requests, with the present one
+
+	// Of the present request.
+	ctx     context.Context
+	began   time.Time
+	stop    func() bool // takes the watch on the client off
+	spoke   bool        // a byte of the answer has come
+	inBody  bool        // the answer's header has been read
+	room    int         // what is left of maxHead
+	armed   time.Time   // when the time limit of reads was set last
+	noting  bool        // what comes is noted in head
+	head    []byte
+	sending atomic.Bool  // a goroutine is sending the request
+	sent    atomic.Int64 // when it ended, in Unix nanoseconds
+	wrote   chan error   // what it ended with
+	written time.Time    // when the time limit of writes was set last; the writer's
+
+	// What is sent: kept, so that a request costs none of it.
+	out    http.Request
+	body   requestBody
+	values [4]string
+}
+
+// begin makes a connection ready for a request. with tells that it has a body, which
+// another goroutine writes.
+func (c *conn) begin(ctx context.Context, with bool) {
+	c.uses++
+	c.ctx, c.began, c.stop = ctx, time.Now(), nil
+	c.spoke, c.inBody, c.room = false, false, maxHead
+	c.armed, c.written = time.Time{}, time.Time{}
+	if with || c.secure != nil { // a TLS connection does not survive a write that timed out
+		c.watch()
+		c.limitRead(c.began, c.up.o.ResponseHeaderTimeout)
+		c.limitWrite(c.began)
+		return
+	}
+	_ = c.rw.SetDeadline(c.began.Add(patience))
+}
+
+// watch closes the connection when the client goes.
+func (c *conn) watch() {
+	raw := c.raw
+	c.stop = context.AfterFunc(c.ctx, func() { raw.Close() })
+}
+
+// limitRead sets the time limit of reads. One that cannot be set shows at the next read.
+func (c *conn) limitRead(now time.Time, d time.Duration) {
+	c.armed = now
+	if d < 0 {
+		_ = c.rw.SetReadDeadline(time.Time{})
+		return
+	}
+	_ = c.rw.SetReadDeadline(now.Add(d))
+}
+
+func (c *conn) limitWrite(now time.Time) {
+	c.written = now
+	if c.up.o.IdleTimeout < 0 {
+		_ = c.rw.SetWriteDeadline(time.Time{})
+		return
+	}
+	_ = c.rw.SetWriteDeadline(now.Add(c.up.o.IdleTimeout))
+}
+
+var errHead = errors.New("the header of the answer is too long")
+
+// Read implements io.Reader for the parser.
+func (c *conn) Read(p []byte) (int, error) {
+	if !c.inBody {
+		if c.room <= 0 {
+			return 0, errHead
+		}
+		p = p[:min(len(p), c.room)]
+	} else if c.stop != nil {
+		if now := time.Now(); now.Sub(c.armed) > rearm {
+			c.limitRead(now, c.up.o.IdleTimeout)
+		}
+	}
+	for {
+		n, err := c.rw.Read(p)
+		if n > 0 {
+			c.spoke = true
+			if !c.inBody {
+				c.room -= n
+				if c.noting {
+					c.head = append(c.head, p[:n]...)
+				}
+			}
+		}
+		if n > 0 || err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || !c.goOn() {
+			return n, err
+		}
+	}
+}
+
+// goOn tells whether a read that ran out of time has some left, and gives it that.
+func (c *conn) goOn() bool {
+	now := time.Now()
+	limit, from := c.up.o.ResponseHeaderTimeout, c.began
+	if c.inBody {
+		limit, from = c.up.o.IdleTimeout, now
+	}
+	if c.stop == nil {
+		c.watch()
+	} else {
+		if c.inBody {
+			return false
+		}
+		if c.sending.Load() { // the answer is not due yet
+			from = now
+		} else if sent := c.sent.Load(); sent != 0 {
+			from = time.Unix(0, sent)
+		}
+	}
+	if limit < 0 {
+		c.limitRead(now, limit)
+		return true
+	}
+	left := from.Add(limit).Sub(now)
+	if left <= 0 {
+		return false
+	}
+	c.limitRead(now, left)
+	return true
+}
+
+// Write implements io.Writer for the request.
+func (c *conn) Write(p []byte) (n int, err error) {
+	if c.stop != nil {
+		if now := time.Now(); now.Sub(c.written) > rearm {
+			c.limitWrite(now)
+		}
+	}
+	for {
+		m, err := c.rw.Write(p[n:])
+		n += m
+		if err == nil || c.stop != nil || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		c.watch()
+		c.limitWrite(time.Now())
+	}
+}
+
+// ReadFrom implements io.ReaderFrom: a body goes out as it comes in, while a bufio.Writer
+// alone would wait until it is full.
+func (c *conn) ReadFrom(r io.Reader) (n int64, err error) {
+	buf := buffers.Get().(*[copyBuffer]byte)
+	defer buffers.Put(buf)
+	for {
+		m, err := r.Read(buf[:])
+		if m > 0 {
+			k, err := c.Write(buf[:m])
+			n += int64(k)
+			if err != nil {
+				return n, err
+			}
+		}
+		if err == io.EOF {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+}
+
+// young tells whether a kept connection may still be used by its times.
+func (c *conn) young(now time.Time) bool {
+	return now.Sub(c.idle) < c.up.o.KeepAlive && now.Sub(c.made) < c.up.o.MaxAge &&
+		(c.expires.IsZero() || now.Before(c.expires))
+}
+
+// good tells whether a kept connection can have another request: its peer has neither
+// closed it nor said anything, which would be taken for the answer.
+func (c *conn) good(now time.Time) bool {
+	if !c.young(now) || c.br.Buffered() > 0 {
+		return false
+	}
+	if c.secure != nil && !c.drained() {
+		return false
+	}
+	if c.sys == nil {
+		return true
+	}
+	c.silent = false
+	return c.sys.Control(c.look) == nil && c.silent
+}
+
+// drained tells whether a TLS connection has nothing decrypted that nobody has read. With
+// its time over, a read gives what is there, and does not go to the socket.
+func (c *conn) drained() bool {
+	_ = c.raw.SetReadDeadline(time.Unix(1, 0))
+	var b [1]byte
+	n, err := c.secure.Read(b[:])
+	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// finish ends a request. again tells that the connection can have another.
+func (c *conn) finish(again bool) {
+	if c.stop != nil && !c.stop() {
+		again = false // it is being closed
+	}
+	if !again {
+		c.close()
+		return
+	}
+	// Nothing of a request stays with it.
+	c.ctx, c.stop = nil, nil
+	c.forget()
+	if cap(c.head) > readBuffer {
+		c.head = nil
+	}
+	c.idle = c.up.o.Now()
+	c.up.put(c)
+}
+
+// close closes it. Closing the socket is enough: a TLS connection would wait to say so.
+func (c *conn) close() {
+	c.raw.Close()
+	c.up.release()
+	c.up.metrics.closed()
+}
