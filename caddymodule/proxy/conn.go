@@ -4,6 +4,7 @@ package proxy
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -19,11 +20,12 @@ import (
 const (
 	readBuffer  = 4 << 10
 	writeBuffer = 4 << 10
+	maxKept     = 16 << 10 // of a request, in memory with a connection
 	// maxHead bounds the header of an answer, with the informational ones before it.
 	maxHead = 1 << 20
-	// patience is how long an exchange is left alone. Most are over by then; only one that
-	// is not costs a look at its client, and a time limit of its own.
-	patience = 50 * time.Millisecond
+	// patience is how long an exchange is left alone, and half of it at least. Most are over by
+	// then; only one that is not costs a watch on its client, and a time limit of its own.
+	patience = 100 * time.Millisecond
 	// rearm is how much earlier than configured a time limit may end, so that not every
 	// read has to move it.
 	rearm = time.Second
@@ -37,8 +39,15 @@ type conn struct {
 	secure *tls.Conn       // nil in clear text
 	sys    syscall.RawConn // nil where there is no look at the socket
 	br     *bufio.Reader
-	bw     *bufio.Writer
+	bw     *bufio.Writer // for a request with a body
+	whole  bytes.Buffer  // for one without
 	up     *upstream
+
+	turn      func(uintptr) bool // takeTurn, made once, and what it works on
+	turnBytes []byte
+	turnSent  int
+	turnDone  bool
+	turnError syscall.Errno
 
 	look    func(uintptr) // peek, made once
 	silent  bool          // what it found
@@ -54,6 +63,7 @@ type conn struct {
 	spoke   bool        // a byte of the answer has come
 	inBody  bool        // the answer's header has been read
 	room    int         // what is left of maxHead
+	alarm   time.Time   // when the patience ends; zero where another time limit is set
 	armed   time.Time   // when the time limit of reads was set last
 	noting  bool        // what comes is noted in head
 	head    []byte
@@ -81,12 +91,16 @@ func (c *conn) begin(ctx context.Context, with bool) {
 		c.limitWrite(c.began)
 		return
 	}
-	_ = c.rw.SetDeadline(c.began.Add(patience))
+	if c.alarm.Sub(c.began) < patience/2 { // moving it costs as much as a look at the socket
+		c.alarm = c.began.Add(patience)
+		_ = c.rw.SetDeadline(c.alarm)
+	}
 }
 
 // watch closes the connection when the client goes.
 func (c *conn) watch() {
 	raw := c.raw
+	c.alarm = time.Time{}
 	c.stop = context.AfterFunc(c.ctx, func() { raw.Close() })
 }
 
@@ -189,6 +203,11 @@ func (c *conn) Write(p []byte) (n int, err error) {
 	}
 }
 
+func (c *conn) writeAll(p []byte) error {
+	_, err := c.Write(p)
+	return err
+}
+
 // ReadFrom implements io.ReaderFrom: a body goes out as it comes in, while a bufio.Writer
 // alone would wait until it is full.
 func (c *conn) ReadFrom(r io.Reader) (n int64, err error) {
@@ -237,6 +256,7 @@ func (c *conn) good(now time.Time) bool {
 // drained tells whether a TLS connection has nothing decrypted that nobody has read. With
 // its time over, a read gives what is there, and does not go to the socket.
 func (c *conn) drained() bool {
+	c.alarm = time.Time{}
 	_ = c.raw.SetReadDeadline(time.Unix(1, 0))
 	var b [1]byte
 	n, err := c.secure.Read(b[:])
@@ -257,6 +277,9 @@ func (c *conn) finish(again bool) {
 	c.forget()
 	if cap(c.head) > readBuffer {
 		c.head = nil
+	}
+	if c.whole.Reset(); c.whole.Cap() > maxKept {
+		c.whole = bytes.Buffer{}
 	}
 	c.idle = c.up.o.Now()
 	c.up.put(c)

@@ -60,7 +60,7 @@ func (u *upstream) dial(ctx context.Context) (*conn, error) {
 	}
 	c.br = bufio.NewReaderSize(c, readBuffer)
 	c.bw = bufio.NewWriterSize(c, writeBuffer)
-	c.look = c.peek
+	c.look, c.turn = c.peek, c.takeTurn
 	u.metrics.opened()
 	return c, nil
 }

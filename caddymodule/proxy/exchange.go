@@ -26,9 +26,9 @@ func (p *Proxy) exchange(w http.ResponseWriter, r *http.Request, x *Exchange, c 
 	if with {
 		c.send()
 	} else {
-		err := c.out.Write(c.bw)
+		err := c.out.Write(&c.whole)
 		if err == nil {
-			err = c.bw.Flush()
+			err = c.sendWhole(c.whole.Bytes())
 		}
 		if err != nil {
 			return fmt.Errorf("sending the request: %w", err)
