@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -31,14 +32,14 @@ func (p *Proxy) exchange(w http.ResponseWriter, r *http.Request, x *Exchange, c 
 			err = c.sendWhole(c.whole.Bytes())
 		}
 		if err != nil {
-			return fmt.Errorf("sending the request: %w", err)
+			return c.because(fmt.Errorf("sending the request: %w", err), r.Context())
 		}
 	}
 	resp, err := c.answer(w, r)
 	if err != nil {
-		err = c.because(err)
+		err = c.because(err, r.Context())
 		if with {
-			c.stopSending(w)
+			c.stopSending(w) // which has net/http think that the client left
 		}
 		return err
 	}
@@ -90,8 +91,8 @@ func (c *conn) answer(w http.ResponseWriter, r *http.Request) (*http.Response, e
 	return nil, fmt.Errorf("sent more than %d informational answers", maxInformational)
 }
 
-// because is the error of the client's body where that is why the upstream did not answer.
-func (c *conn) because(err error) error {
+// because is the client's error where that is why the upstream did not answer.
+func (c *conn) because(err error, client context.Context) error {
 	if !c.sending.Load() {
 		select {
 		case sent := <-c.wrote:
@@ -102,6 +103,9 @@ func (c *conn) because(err error) error {
 			}
 		default:
 		}
+	}
+	if client.Err() != nil {
+		return errGone
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		if !c.spoke {

@@ -9,7 +9,6 @@
 package proxy
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -141,13 +140,13 @@ func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request, x *Exchange) error
 		if err == nil {
 			return nil
 		}
-		if again == no || r.Context().Err() != nil || x.Retries >= maxRetries {
-			return p.failure(r, x, err)
+		if again == no || x.Retries >= maxRetries {
+			return p.failure(x, err)
 		}
 		if again == elsewhere {
 			tried = append(tried, u)
 			if p.choose(x.Addresses, tried) == nil {
-				return p.failure(r, x, err)
+				return p.failure(x, err)
 			}
 		}
 		fresh = again == afresh
@@ -173,7 +172,10 @@ func (p *Proxy) attempt(w http.ResponseWriter, r *http.Request, x *Exchange, u *
 	defer u.active.Add(-1)
 	c, err := u.get(r.Context(), fresh)
 	if err != nil {
-		if r.Context().Err() == nil && !errors.Is(err, errBusy) {
+		if r.Context().Err() != nil {
+			return no, errGone
+		}
+		if !errors.Is(err, errBusy) {
 			u.failed()
 		}
 		return elsewhere, err // the request has not been touched
@@ -195,7 +197,7 @@ func (p *Proxy) attempt(w http.ResponseWriter, r *http.Request, x *Exchange, u *
 	kept := c.uses > 1
 	c.finish(false)
 	var body *bodyError
-	if errors.As(err, &body) || r.Context().Err() != nil {
+	if errors.As(err, &body) || err == errGone {
 		return no, err // it is the client's
 	}
 	switch {
@@ -236,12 +238,12 @@ func timedOut(err error) bool {
 }
 
 // failure is what an error says to the client.
-func (p *Proxy) failure(r *http.Request, x *Exchange, err error) error {
+func (p *Proxy) failure(x *Exchange, err error) error {
 	e := &Error{Status: http.StatusBadGateway, Upstream: x.Upstream, Err: err}
 	var body *bodyError
 	switch {
-	case r.Context().Err() != nil:
-		e.Status, e.Err = StatusClientClosed, context.Cause(r.Context())
+	case err == errGone:
+		e.Status, e.Upstream = StatusClientClosed, ""
 	case errors.As(err, &body):
 		e.Status, e.Upstream = body.status(), ""
 	case errors.Is(err, errBusy):
@@ -252,5 +254,8 @@ func (p *Proxy) failure(r *http.Request, x *Exchange, err error) error {
 	p.o.Metrics.failed(x.Upstream, e.Status)
 	return e
 }
+
+// errGone: the client has not waited.
+var errGone = errors.New("the client has left")
 
 var errNoUpstream = errors.New("there is no upstream")

@@ -83,9 +83,14 @@ const events = "text/event-stream"
 // relayBody sends status and body. An error says that the body is not whole.
 func (c *conn) relayBody(w http.ResponseWriter, resp *http.Response) error {
 	announced := len(resp.Trailer)
+	flush := resp.Body != http.NoBody && atOnce(resp)
+	if flush {
+		if _, ok := w.Header()["Content-Type"]; !ok {
+			w.Header()["Content-Type"] = nil // net/http is not to guess it from the first piece
+		}
+	}
 	w.WriteHeader(resp.StatusCode)
 	if resp.Body != http.NoBody {
-		flush := atOnce(resp)
 		if flush && c.br.Buffered() == 0 {
 			// Nothing of the body is there yet.
 			if err := http.NewResponseController(w).Flush(); err != nil {

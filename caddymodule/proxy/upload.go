@@ -38,8 +38,10 @@ func (c *conn) sendAll() {
 	}
 	switch {
 	case c.body.err != nil:
-		err = &bodyError{c.body.err}
+		c.sending.Store(false)
+		c.wrote <- &bodyError{c.body.err}
 		c.raw.Close() // the upstream sees that it is not whole
+		return
 	case err != nil:
 		// What it said before it closed may still be read.
 		_ = c.rw.SetReadDeadline(time.Now().Add(afterBreak))
