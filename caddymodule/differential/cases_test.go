@@ -66,6 +66,9 @@ func shapes() (out []*testcase) {
 				if method == "HEAD" && reply.name != "no content" && reply.name != "empty" {
 					continue // their bodies would be of nobody; HEAD has cases of its own
 				}
+				if body.name == "empty chunked body" && (method[0] != 'P' || method == "PROPFIND") {
+					continue // net/http looks for 200 ms whether there is a body, in both
+				}
 				name := method + ", " + body.name + ", " + reply.name
 				c := &testcase{name: name, send: request(method, "/p%20a/?q=1&q=2", name, body.fields) + "\r\n" + body.body, answer: reply.answer, closes: reply.closes}
 				out = append(out, c)
@@ -113,7 +116,7 @@ func requestFields() (out []*testcase) {
 	out = append(out,
 		&testcase{name: "OPTIONS *", send: request("OPTIONS", "*", "OPTIONS *", "") + "\r\n", answer: ok},
 		&testcase{name: "HTTP/1.0", send: "GET / HTTP/1.0\r\nHost: a.example.com\r\nAccept-Encoding: br\r\nX-Case: HTTP/1.0\r\n\r\n", answer: ok},
-		&testcase{name: "HTTP/1.0 kept", send: "GET / HTTP/1.0\r\nHost: a.example.com\r\nAccept-Encoding: br\r\nConnection: keep-alive\r\nX-Case: HTTP/1.0 kept\r\n\r\n", answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked("", "hello")},
+		&testcase{name: "HTTP/1.0 kept", send: "GET / HTTP/1.0\r\nHost: a.example.com\r\nAccept-Encoding: br\r\nConnection: keep-alive\r\nX-Case: HTTP/1.0 kept\r\n\r\n", answer: ok},
 		&testcase{name: "CONNECT", send: "CONNECT a.example.com:443 HTTP/1.1\r\nHost: a.example.com:443\r\nAccept-Encoding: br\r\nX-Case: CONNECT\r\n\r\n", answer: ok},
 		&testcase{name: "TRACE", send: request("TRACE", "/", "TRACE", "") + "\r\n", answer: ok},
 		&testcase{name: "other expectation", send: request("GET", "/", "other expectation", "Expect: tea\r\n") + "\r\n", answer: ok},
@@ -213,7 +216,11 @@ func broken() (out []*testcase) {
 	add("two codings", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"+chunked("", "hello"), "")
 	add("coding twice", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"+chunked("", "hello"), "")
 	add("coding of HTTP/1.0", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"+chunked("", "hello"), "an answer of HTTP/1.0 with `Transfer-Encoding`")
-	add("space before the colon", "HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\nok", "")
+	add("space before the colon", "HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\nok", "an answer with a field whose name is none")
+	add("coding with a space", "HTTP/1.1 200 OK\r\nTransfer-Encoding : chunked\r\nContent-Length: 15\r\n\r\n"+chunked("", "hello"), "an answer with a field whose name is none")
+	add("name in parentheses", "HTTP/1.1 200 OK\r\n(x): 1\r\nContent-Length: 2\r\n\r\nok", "")
+	add("return in a value", "HTTP/1.1 200 OK\r\nX-A: 1\r2\r\nContent-Length: 2\r\n\r\nok", "")
+	add("zero in a value", "HTTP/1.1 200 OK\r\nX-A: 1\x002\r\nContent-Length: 2\r\n\r\nok", "")
 	add("no colon", "HTTP/1.1 200 OK\r\nContent-Length\r\n\r\nok", "")
 	add("first field folded", "HTTP/1.1 200 OK\r\n X: 1\r\n\r\nok", "")
 	add("too short", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello", "")

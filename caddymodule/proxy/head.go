@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 var errFraming = errors.New("the length of the answer is given twice, or in a way that is not HTTP/1.1")
@@ -38,6 +40,11 @@ func (c *conn) readHead() (*http.Response, error) {
 	case len(resp.TransferEncoding) > 0 && has(head, "content-length"),
 		resp.ProtoMinor == 0 && has(head, "transfer-encoding"): // RFC 9112, section 6.1
 		return nil, errFraming
+	}
+	for name := range resp.Header {
+		if !httpguts.ValidHeaderFieldName(name) { // RFC 9112, section 5.1: not with a space before the colon
+			return nil, fmt.Errorf("has a field with the name %.100q", name)
+		}
 	}
 	return resp, nil
 }
