@@ -4,6 +4,7 @@ package caddymodule
 
 import (
 	"cmp"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -112,6 +113,9 @@ func (p *Proxy) provision(ctx caddy.Context, app *App) (err error) {
 	if p.TLS != nil {
 		if o.TLS, err = p.TLS.MakeTLSClientConfig(ctx); err != nil {
 			return fmt.Errorf("tls: %w", err)
+		}
+		if o.TLS == nil { // nothing out of the ordinary
+			o.TLS = new(tls.Config)
 		}
 		o.TLS.NextProtos = []string{"http/1.1"}
 	}
