@@ -15,6 +15,8 @@ import (
 // requestBody reads a request's body, for one goroutine.
 type requestBody struct {
 	client  *http.Request
+	to      *sender
+	read    bool        // once
 	trailer http.Header // what is sent after it
 	left    int64       // of a known length; -1 for an unknown one
 	err     error       // what reading ended with, other than its end
@@ -23,6 +25,16 @@ type requestBody struct {
 
 // Read implements io.Reader. A trailer is there at the end.
 func (b *requestBody) Read(p []byte) (int, error) {
+	// What was sent before must not wait for what the client sends next.
+	if b.read || b.left < 0 || b.left > gathered {
+		if err := b.to.Flush(true); err != nil {
+			return 0, err
+		}
+		defer b.to.read()
+	} else {
+		defer b.to.waits()()
+	}
+	b.read = true
 	n, err := b.client.Body.Read(p)
 	if b.left >= 0 {
 		b.left -= int64(n)

@@ -8,7 +8,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -18,9 +17,8 @@ import (
 )
 
 const (
-	readBuffer  = 4 << 10
-	writeBuffer = 4 << 10
-	maxKept     = 16 << 10 // of a request, in memory with a connection
+	readBuffer = 4 << 10
+	maxKept    = 16 << 10 // of a request, in memory with a connection
 	// maxHead bounds the header of an answer, with the informational ones before it.
 	maxHead = 1 << 20
 	// patience is how long an exchange is left alone, and half of it at least. Most are over by
@@ -39,8 +37,8 @@ type conn struct {
 	secure *tls.Conn       // nil in clear text
 	sys    syscall.RawConn // nil where there is no look at the socket
 	br     *bufio.Reader
-	bw     *bufio.Writer // for a request with a body
-	whole  bytes.Buffer  // for one without
+	whole  bytes.Buffer // of what is sent
+	sender sender
 	up     *upstream
 
 	turn      func(uintptr) bool // takeTurn, made once, and what it works on
@@ -206,29 +204,6 @@ func (c *conn) Write(p []byte) (n int, err error) {
 func (c *conn) writeAll(p []byte) error {
 	_, err := c.Write(p)
 	return err
-}
-
-// ReadFrom implements io.ReaderFrom: a body goes out as it comes in, while a bufio.Writer
-// alone would wait until it is full.
-func (c *conn) ReadFrom(r io.Reader) (n int64, err error) {
-	buf := buffers.Get().(*[copyBuffer]byte)
-	defer buffers.Put(buf)
-	for {
-		m, err := r.Read(buf[:])
-		if m > 0 {
-			k, err := c.Write(buf[:m])
-			n += int64(k)
-			if err != nil {
-				return n, err
-			}
-		}
-		if err == io.EOF {
-			return n, nil
-		}
-		if err != nil {
-			return n, err
-		}
-	}
 }
 
 // young tells whether a kept connection may still be used by its times.

@@ -59,7 +59,6 @@ func (u *upstream) dial(ctx context.Context) (*conn, error) {
 		c.rw, c.secure = secure, secure
 	}
 	c.br = bufio.NewReaderSize(c, readBuffer)
-	c.bw = bufio.NewWriterSize(c, writeBuffer)
 	c.look, c.turn = c.peek, c.takeTurn
 	u.metrics.opened()
 	return c, nil

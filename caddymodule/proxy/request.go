@@ -79,7 +79,7 @@ func (c *conn) prepare(r *http.Request, x *Exchange) {
 	if r.ContentLength == 0 {
 		return
 	}
-	c.body = requestBody{client: r, left: r.ContentLength, trailer: make(http.Header, len(r.Trailer))}
+	c.body = requestBody{client: r, to: &c.sender, left: r.ContentLength, trailer: make(http.Header, len(r.Trailer))}
 	for name := range r.Trailer {
 		if trails(name) {
 			c.body.trailer[name] = nil

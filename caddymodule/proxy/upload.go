@@ -32,9 +32,10 @@ func (c *conn) send() {
 }
 
 func (c *conn) sendAll() {
-	err := c.out.Write(c.bw)
+	c.sender.c, c.sender.err = c, nil
+	err := c.out.Write(&c.sender)
 	if err == nil {
-		err = c.bw.Flush()
+		err = c.sender.Flush(false)
 	}
 	switch {
 	case c.body.err != nil:
