@@ -44,6 +44,11 @@ func (h *Handler) proxied(w http.ResponseWriter, r *http.Request, f *found, next
 	if len(p.header) > 0 {
 		f.exchange.Header = p.fields(r, f)
 	}
+	defer func() {
+		if f.exchange.Broken != nil { // Serve has panicked, for net/http to close the connection
+			h.logger.Warn("an answer has broken off", zap.String("host", r.Host), zap.String("upstream", f.exchange.Upstream), zap.Error(f.exchange.Broken))
+		}
+	}()
 	err := p.own.Serve(w, r, &f.exchange)
 	f.duration = time.Since(f.exchange.Began)
 	if err == nil {

@@ -120,6 +120,11 @@ func (p *Proxy) provision(ctx caddy.Context, app *App) (err error) {
 		o.TLS.NextProtos = []string{"http/1.1"}
 	}
 	addresses, most := p.source.all()
+	for _, a := range addresses {
+		if network, _, found := strings.Cut(a, "/"); found && !slices.Contains([]string{"tcp", "tcp4", "tcp6", "unix"}, network) {
+			return fmt.Errorf("%s: only HTTP/1.1 over TCP and Unix sockets is spoken here; reverse_proxy with `dynamic tenancy` does more", a)
+		}
+	}
 	p.own = proxy.New(o, addresses)
 	if p.Others == OthersNext {
 		return nil

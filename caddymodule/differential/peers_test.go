@@ -250,6 +250,19 @@ func TestHTTP2Clients(t *testing.T) {
 			t.Errorf("%s: %q", resp.Proto, got)
 		}
 	}
+	spaced, err := http.NewRequest("GET", "http://"+address+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spaced.URL.RawQuery = "a HTTP/1.1"
+	if resp, err := c.Do(spaced); err == nil {
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusBadRequest {
+			t.Errorf("a space in the query: %d", resp.StatusCode)
+		}
+	} else {
+		t.Error(err)
+	}
 	never, end := io.Pipe()
 	defer end.Close()
 	if resp, got := do(t, c, "POST", "http://"+address+"/early", never); resp.StatusCode != http.StatusUnauthorized || got != "no" {

@@ -15,6 +15,7 @@ const glance = time.Millisecond
 
 // peek reads, which takes a byte only from a connection that is closed for it.
 func (c *conn) peek(uintptr) {
+	c.alarm = time.Time{}
 	_ = c.raw.SetReadDeadline(time.Now().Add(glance))
 	var b [1]byte
 	n, err := c.raw.Read(b[:])

@@ -61,5 +61,9 @@ func (b *requestBody) Close() error { return nil }
 // trails tells whether a field may stand in a trailer: RFC 9110, section 6.5.1. What
 // frames, routes or authenticates does not, nor what upstreams believe of us.
 func trails(name string) bool {
-	return httpguts.ValidTrailerHeader(name) && !strings.HasPrefix(name, "X-Forwarded-") && !strings.HasPrefix(name, "X-Gatehouse-")
+	if !httpguts.ValidTrailerHeader(name) {
+		return false
+	}
+	name = strings.ToLower(strings.NewReplacer("_", "-", ".", "-").Replace(name)) // as some servers have it
+	return !strings.HasPrefix(name, "x-forwarded-") && !strings.HasPrefix(name, "x-gatehouse-")
 }

@@ -25,7 +25,7 @@ const (
 	// then; only one that is not costs a watch on its client, and a time limit of its own.
 	patience = 100 * time.Millisecond
 	// rearm is how much earlier than configured a time limit may end, so that not every
-	// read has to move it.
+	// read has to move it; of a short limit it is half.
 	rearm = time.Second
 )
 
@@ -121,6 +121,13 @@ func (c *conn) limitWrite(now time.Time) {
 	_ = c.rw.SetWriteDeadline(now.Add(c.up.o.IdleTimeout))
 }
 
+// stale tells whether the time limit of a body has to be set again. A client that reads slowly
+// may have kept us longer than it is.
+func (c *conn) stale(now, set time.Time) bool {
+	limit := c.up.o.IdleTimeout
+	return set.IsZero() || limit > 0 && now.Sub(set) > min(rearm, limit/2)
+}
+
 var errHead = errors.New("the header of the answer is too long")
 
 // Read implements io.Reader for the parser.
@@ -131,7 +138,7 @@ func (c *conn) Read(p []byte) (int, error) {
 		}
 		p = p[:min(len(p), c.room)]
 	} else if c.stop != nil {
-		if now := time.Now(); now.Sub(c.armed) > rearm {
+		if now := time.Now(); c.stale(now, c.armed) {
 			c.limitRead(now, c.up.o.IdleTimeout)
 		}
 	}
@@ -186,7 +193,7 @@ func (c *conn) goOn() bool {
 // Write implements io.Writer for the request.
 func (c *conn) Write(p []byte) (n int, err error) {
 	if c.stop != nil {
-		if now := time.Now(); now.Sub(c.written) > rearm {
+		if now := time.Now(); c.stale(now, c.written) {
 			c.limitWrite(now)
 		}
 	}

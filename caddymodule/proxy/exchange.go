@@ -51,6 +51,7 @@ func (p *Proxy) exchange(w http.ResponseWriter, r *http.Request, x *Exchange, c 
 		early(w)
 	}
 	if err := c.relayBody(w, resp); err != nil {
+		x.Broken = err
 		if with {
 			c.stopSending(w)
 		}

@@ -28,7 +28,7 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 	}
 	m := &Metrics{
 		requests:    prometheus.NewCounterVec(prometheus.CounterOpts(opts("requests_total", "Answers of an upstream, by the class of their status.")), []string{"upstream", "class"}),
-		errors:      prometheus.NewCounterVec(prometheus.CounterOpts(opts("errors_total", "Requests without an answer of an upstream, by the status instead: 502, 503 (all connections taken), 504, 499 (the client left), 400, 408 or 413 (its body could not be read).")), []string{"upstream", "status"}),
+		errors:      prometheus.NewCounterVec(prometheus.CounterOpts(opts("errors_total", "Requests without an answer of an upstream, by the status instead: 502, 503 (all connections taken), 504, 499 (the client left), 400, 408 or 413 (its body could not be read); and answers that broke off, as `broken`.")), []string{"upstream", "status"}),
 		retries:     prometheus.NewCounterVec(prometheus.CounterOpts(opts("retries_total", "Requests that were sent again, by the upstream that had not answered.")), []string{"upstream"}),
 		connections: prometheus.NewGaugeVec(prometheus.GaugeOpts(opts("connections", "Open connections to an upstream.")), []string{"upstream"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -103,6 +103,12 @@ func (u *upstreamMetrics) closed() {
 func (m *Metrics) retried(address string) {
 	if m != nil {
 		m.retries.WithLabelValues(address).Inc()
+	}
+}
+
+func (m *Metrics) broken(address string) {
+	if m != nil {
+		m.errors.WithLabelValues(address, "broken").Inc()
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -71,6 +72,7 @@ type Exchange struct {
 	Latency  time.Duration // from Began to the answer's header; 0 without an answer
 	Status   int           // the upstream's; 0 without an answer
 	Answer   http.Header   // the upstream's header
+	Broken   error         // why the answer could not be finished; Serve has panicked then
 }
 
 // Field is a line of a header.
@@ -127,7 +129,11 @@ func (p *Proxy) Close() {
 // http.ErrAbortHandler where an answer that has begun cannot be finished, so that the
 // client sees that it is not whole. The error is an *Error.
 func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request, x *Exchange) error {
-	x.Began = p.o.Now()
+	x.Began = time.Now()
+	if strings.IndexByte(r.URL.RawQuery, ' ') >= 0 {
+		// HTTP/2 can carry it. In a request line, what follows would be the version.
+		return &Error{Status: http.StatusBadRequest, Err: errors.New("the target has a space in it")}
+	}
 	var tried []*upstream
 	fresh := false
 	for {
@@ -192,6 +198,7 @@ func (p *Proxy) attempt(w http.ResponseWriter, r *http.Request, x *Exchange, u *
 		return no, nil
 	}
 	if err == errAborted {
+		p.o.Metrics.broken(x.Upstream)
 		panic(http.ErrAbortHandler)
 	}
 	kept := c.uses > 1
@@ -201,11 +208,17 @@ func (p *Proxy) attempt(w http.ResponseWriter, r *http.Request, x *Exchange, u *
 		return no, err // it is the client's
 	}
 	switch {
+	case kept && !c.spoke: // it was about to be closed, which says nothing of the upstream
+		if replayable(r) && !timedOut(err) {
+			return afresh, err
+		}
+		if timedOut(err) {
+			u.failed()
+		}
+		return no, err
 	case c.spoke || !replayable(r):
 		u.failed()
 		return no, err
-	case kept:
-		return afresh, err
 	case timedOut(err):
 		u.failed()
 		return no, err
