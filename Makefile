@@ -35,7 +35,7 @@ build: ## build bin/gatehouse
 
 deps: ## install what the tests need: Chromium, a Japanese font, nginx, npm's pouchdb-server, Let's Encrypt's Pebble
 	@if [ -z "$(CHROMIUM)" ]; then $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq chromium fonts-noto-cjk; fi
-	@if ! command -v nginx >/dev/null; then $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq nginx-light; fi
+	@if ! PATH=$$PATH:/usr/sbin command -v nginx >/dev/null; then $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq nginx-light; fi
 	@cd internal/testkit/pouchdb && [ -d node_modules/pouchdb-server ] || npm ci --ignore-scripts --no-audit --no-fund
 	@cd internal/testkit/pebble && v=$$(cat version) && [ -d bin/$$v ] || { \
 		mkdir -p bin && new=$$(mktemp -d bin/.new-XXXXXX) && trap 'rm -rf "$$new"' EXIT && \

@@ -57,6 +57,9 @@ func start(t *testing.T, address, name string, args ...string) {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
+		path, err = exec.LookPath("/usr/sbin/" + name) // not in everybody's PATH
+	}
+	if err != nil {
 		t.Fatalf("the tests of the proxy need %s; `make deps` installs nginx, and Node.js is at https://nodejs.org", name)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
