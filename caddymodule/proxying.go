@@ -22,7 +22,7 @@ import (
 )
 
 // Proxy has the handler send requests on itself, over HTTP/1.1, in the place of a
-// reverse_proxy behind it and for half of what that costs. Upgrades, as of WebSockets, and what else
+// reverse_proxy behind it and for less than that costs. Upgrades, as of WebSockets, and what else
 // it does not do exactly go to a reverse_proxy with the same upstreams, which it
 // brings. Nothing after the handler gets a request that has an upstream.
 //
