@@ -3,7 +3,7 @@
 // Package proxy sends requests to HTTP/1.1 upstreams, each on the goroutine that it came
 // on, over connections that are kept. It does the plain case; Takes tells which that is.
 // Messages are parsed and written by net/http, so that one framing is known on both sides.
-// It knows nothing of Caddy, nor of instances.
+// It knows nothing of instances, and of Caddy only what an incremental message is.
 //
 // To follow a request, read Proxy.Serve, then Proxy.exchange.
 package proxy
