@@ -10,11 +10,12 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
-	_ "github.com/gatehouse-edge/gatehouse/caddymodule"
+	"github.com/gatehouse-edge/gatehouse/caddymodule"
 )
 
 type object = map[string]any
@@ -91,6 +92,15 @@ func run(t *testing.T, upstream string, quick bool) map[string]string {
 		}
 		_ = os.RemoveAll(dir)
 	})
+	app, err := caddy.ActiveContext().App("tenancy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-app.(*caddymodule.App).Directory().Ready():
+	case <-time.After(limit):
+		t.Fatal("the directory is not ready")
+	}
 	return addresses
 }
 
