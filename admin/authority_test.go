@@ -122,7 +122,7 @@ func (h hosts) Owner(name string) (certificates.Owner, bool) {
 			return certificates.Owner{}, false
 		}
 	}
-	o := certificates.Owner{Instance: m.Entry.ID, Deleting: m.Entry.State == tenancy.Deleting, Slug: m.Slug}
+	o := certificates.Owner{Instance: m.Entry.ID(), Deleting: m.Entry.State() == tenancy.Deleting, Slug: m.Slug}
 	if m.Slug != "" {
 		o.Parent = m.Key
 	}
@@ -133,7 +133,7 @@ func (h hosts) Names() iter.Seq2[string, certificates.Owner] {
 	return func(yield func(string, certificates.Owner) bool) {
 		for e := range h.dir.All() {
 			for _, name := range namesOf(e) {
-				if !yield(name, certificates.Owner{Instance: e.ID}) {
+				if !yield(name, certificates.Owner{Instance: e.ID()}) {
 					return
 				}
 			}
@@ -141,11 +141,11 @@ func (h hosts) Names() iter.Seq2[string, certificates.Owner] {
 	}
 }
 
-func namesOf(e *directory.Entry) (names []string) {
-	if e == nil {
+func namesOf(e directory.Entry) (names []string) {
+	if e.IsZero() {
 		return nil
 	}
-	for _, key := range append([]string{e.Key, e.OldDomain}, e.Aliases...) {
+	for _, key := range append([]string{e.Key(), e.OldDomain()}, e.Aliases()...) {
 		name, port, ported := net.SplitHostPort(key)
 		switch {
 		case key != "" && ported != nil:
@@ -196,7 +196,7 @@ func (a *api) keep(settings certificates.Settings) *certificates.Service {
 func (a *api) order(settings certificates.Settings) *certificates.Service {
 	a.t.Helper()
 	service := a.keep(settings)
-	stop := a.app.dir.Subscribe(func(_, e *directory.Entry) { service.Want(namesOf(e)...) })
+	stop := a.app.dir.Subscribe(func(_, e directory.Entry) { service.Want(namesOf(e)...) })
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { service.Run(ctx) })

@@ -124,17 +124,17 @@ func domainsOf(ctx context.Context, app App, inst *tenancy.Instance) ([]Domain, 
 	}
 	var all []Domain
 	add := func(key string, by directory.By) {
-		name := certificateName(service, e.ID, key)
+		name := certificateName(service, e.ID(), key)
 		if !slices.ContainsFunc(all, func(d Domain) bool { return d.Name == name }) { // as with a port and without
 			all = append(all, Domain{By: by.String(), Certificate: Certificate{Name: name}})
 		}
 	}
-	add(e.Key, directory.ByDomain)
-	for _, alias := range e.Aliases {
+	add(e.Key(), directory.ByDomain)
+	for _, alias := range e.Aliases() {
 		add(alias, directory.ByAlias)
 	}
-	if e.OldDomain != "" {
-		add(e.OldDomain, directory.ByOldDomain)
+	if old := e.OldDomain(); old != "" {
+		add(old, directory.ByOldDomain)
 	}
 	if apps, ok := app.(CertifiedApps); ok {
 		slugs, err := apps.CertificateApps(ctx, inst)
@@ -165,7 +165,7 @@ func domainsOf(ctx context.Context, app App, inst *tenancy.Instance) ([]Domain, 
 			continue
 		}
 		d.look(rec, settings, now)
-		d.Domain, d.Instance = e.Domain, e.ID
+		d.Domain, d.Instance = e.Domain(), e.ID()
 		out = append(out, d)
 	}
 	return out, nil

@@ -52,7 +52,7 @@ func explainCertificate(ctx context.Context, app App, normal string) *Certificat
 	}
 	x.Instance = owner.Instance
 	if e, ok := app.Directory().ByID(owner.Instance); ok {
-		x.Domain = e.Domain
+		x.Domain = e.Domain()
 	}
 	ctx, cancel := context.WithTimeout(ctx, asideTime)
 	defer cancel()

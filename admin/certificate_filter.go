@@ -85,9 +85,9 @@ func stateNames() []string {
 	return names
 }
 
-// matches looks at a record, and at the instance that has the name, nil for one that is
+// matches looks at a record, and at the instance that has the name, the zero value for one that is
 // not known here.
-func (f *certificateFilter) matches(rec *certificates.Record, e *directory.Entry, now time.Time) bool {
+func (f *certificateFilter) matches(rec *certificates.Record, e directory.Entry, now time.Time) bool {
 	if len(f.states) > 0 && !slices.Contains(f.states, rec.State) {
 		return false
 	}
@@ -97,7 +97,7 @@ func (f *certificateFilter) matches(rec *certificates.Record, e *directory.Entry
 	if f.failing && !failing(rec, now) {
 		return false
 	}
-	return f.domain == "" || like(f.domain, rec.Name) || e != nil && (like(f.domain, e.Domain) || like(f.domain, e.Key))
+	return f.domain == "" || like(f.domain, rec.Name) || !e.IsZero() && (like(f.domain, e.Domain()) || like(f.domain, e.Key()))
 }
 
 // failing tells whether somebody has to look after a name.

@@ -142,8 +142,8 @@ func (h *handler) listCertificates(app App, w http.ResponseWriter, r *http.Reque
 			return r.Context().Err() // a long way without a match must not outlive its client
 		}
 		c := certificateOf(rec, now)
-		if entry != nil {
-			c.Domain = entry.Domain
+		if !entry.IsZero() {
+			c.Domain = entry.Domain()
 		}
 		return out.add(c)
 	})

@@ -105,10 +105,10 @@ func explain(app App, host string) Explanation {
 	}
 	normal, valid := tenancy.HostKey(host)
 	x.Normal = normal
-	if e := v.Match.Entry; e != nil {
+	if e := v.Match.Entry; !e.IsZero() {
 		x.Match, x.By, x.Slug = v.Match.Key, v.Match.By.String(), v.Match.Slug
-		x.Domain, x.ID, x.Rev, x.Prefix = e.Domain, e.ID, e.Rev, e.Prefix
-		x.State, x.Reason = e.State.String(), string(e.Reason)
+		x.Domain, x.ID, x.Rev, x.Prefix = e.Domain(), e.ID(), e.Rev(), e.Prefix()
+		x.State, x.Reason = e.State().String(), string(e.Reason())
 	}
 	x.Why = why(v, valid, app.Mode())
 	return x
@@ -116,7 +116,7 @@ func explain(app App, host string) Explanation {
 
 // why says the verdict in a sentence.
 func why(v directory.Verdict, valid bool, mode directory.Mode) string {
-	if v.Match.Entry == nil {
+	if v.Match.Entry.IsZero() {
 		switch {
 		case v.Code == tenancy.CodeNotReady:
 			return "there is no directory of instances yet: the store has not answered since the start, and there is no snapshot"

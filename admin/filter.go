@@ -102,10 +102,10 @@ func (f *filter) empty() bool { return *f == filter{} }
 
 // matches looks at what the directory knows of an instance: all but whether it is
 // onboarded.
-func (f *filter) matches(e *directory.Entry) bool {
-	return is(f.state, e.State.String()) && is(f.context, e.Context) && is(f.locale, e.Locale) &&
-		is(f.reason, string(e.Reason)) && is(f.cluster, e.Cluster) &&
-		(f.domain == nil || like(*f.domain, e.Domain) || like(*f.domain, e.Key))
+func (f *filter) matches(e directory.Entry) bool {
+	return is(f.state, e.State().String()) && is(f.context, e.Context()) && is(f.locale, e.Locale()) &&
+		is(f.reason, string(e.Reason())) && is(f.cluster, e.Cluster()) &&
+		(f.domain == nil || like(*f.domain, e.Domain()) || like(*f.domain, e.Key()))
 }
 
 func is[T comparable](want *T, have T) bool { return want == nil || *want == have }
@@ -118,27 +118,27 @@ func like(pattern, name string) bool {
 // matchesDocument looks at the document itself, which may be newer.
 func (f *filter) matchesDocument(inst *tenancy.Instance) bool {
 	e, err := directory.EntryOf(inst)
-	return err == nil && f.matches(&e) && is(f.onboarded, inst.Bool("onboarding_finished"))
+	return err == nil && f.matches(e) && is(f.onboarded, inst.Bool("onboarding_finished"))
 }
 
 // order is by a field, then by id; the zero value by id.
 type order struct {
 	field string
 	down  bool
-	key   func(e *directory.Entry) string
+	key   func(e directory.Entry) string
 }
 
-var orderKeys = map[string]func(e *directory.Entry) string{
-	"domain":  func(e *directory.Entry) string { return e.Domain },
-	"context": func(e *directory.Entry) string { return e.Context },
-	"locale":  func(e *directory.Entry) string { return e.Locale },
-	"state":   func(e *directory.Entry) string { return e.State.String() },
-	"cluster": func(e *directory.Entry) string { return fmt.Sprintf("%06d", e.Cluster) },
+var orderKeys = map[string]func(e directory.Entry) string{
+	"domain":  func(e directory.Entry) string { return e.Domain() },
+	"context": func(e directory.Entry) string { return e.Context() },
+	"locale":  func(e directory.Entry) string { return e.Locale() },
+	"state":   func(e directory.Entry) string { return e.State().String() },
+	"cluster": func(e directory.Entry) string { return fmt.Sprintf("%06d", e.Cluster()) },
 }
 
 // readOrder reads the parameter sort: a field, with a dash for the other way round.
 func readOrder(s string) (order, error) {
-	o := order{key: func(*directory.Entry) string { return "" }}
+	o := order{key: func(directory.Entry) string { return "" }}
 	if s == "" {
 		return o, nil
 	}
@@ -154,7 +154,7 @@ func readOrder(s string) (order, error) {
 // place is where an instance stands in an order.
 type place struct{ key, id string }
 
-func (o order) place(e *directory.Entry) place { return place{o.key(e), e.ID} }
+func (o order) place(e directory.Entry) place { return place{o.key(e), e.ID()} }
 
 func (o order) compare(a, b place) int {
 	c := cmp.Compare(a.key, b.key)
@@ -162,6 +162,18 @@ func (o order) compare(a, b place) int {
 		c = -c
 	}
 	return cmp.Or(c, cmp.Compare(a.id, b.id))
+}
+
+// compareEntries is compare without making the ids.
+func (o order) compareEntries(a, b directory.Entry) int {
+	c := cmp.Compare(o.key(a), o.key(b))
+	if o.down {
+		c = -c
+	}
+	if c != 0 {
+		return c
+	}
+	return a.CompareID(b)
 }
 
 // cursor and placeOf are a place as a client has it, and back.
@@ -184,7 +196,7 @@ const batchSize = 500
 var errPageFull = errors.New("the page is full")
 
 // list gives the instances of a page to fn. What it keeps for each instance is a
-// pointer to what the directory has anyway.
+// reference to what the directory has anyway.
 func (f *filter) list(ctx context.Context, app App, o order, page lifecycle.Page, fn func(*tenancy.Instance) error) (next string, err error) {
 	if !app.Directory().Status().Ready {
 		return "", &apiError{
@@ -198,19 +210,19 @@ func (f *filter) list(ctx context.Context, app App, o order, page lifecycle.Page
 			return "", err
 		}
 	}
-	var entries []*directory.Entry
+	var entries []directory.Entry
 	for e := range app.Directory().All() {
 		if f.matches(e) && (page.Cursor == "" || o.compare(o.place(e), from) >= 0) {
 			entries = append(entries, e)
 		}
 	}
-	slices.SortFunc(entries, func(a, b *directory.Entry) int { return o.compare(o.place(a), o.place(b)) })
+	slices.SortFunc(entries, o.compareEntries)
 	given, skip := 0, page.Skip
 	for len(entries) > 0 {
 		some := entries[:min(batchSize, len(entries))]
 		ids := make([]string, len(some))
 		for i, e := range some {
-			ids[i] = e.ID
+			ids[i] = e.ID()
 		}
 		done := 0 // of this batch
 		err := app.Lifecycle().Documents(ctx, ids, func(inst *tenancy.Instance) error {

@@ -45,17 +45,18 @@ func (a *adoption) own(id string) (done func()) {
 }
 
 // see is told of each change in the directory. It never waits.
-func (a *adoption) see(old, new *directory.Entry) {
-	if new == nil || old != nil && old.Key == new.Key && slices.Equal(old.Aliases, new.Aliases) {
+func (a *adoption) see(old, new directory.Entry) {
+	if new.IsZero() || !old.IsZero() && old.Key() == new.Key() && slices.Equal(old.Aliases(), new.Aliases()) {
 		return
 	}
-	if _, ours := a.ours.Load(new.ID); ours {
+	id := new.ID()
+	if _, ours := a.ours.Load(id); ours {
 		return
 	}
 	select {
-	case a.queue <- new.ID:
+	case a.queue <- id:
 	default:
-		a.log.Warn("too many new records at once to claim their names; `instances adopt` does it", zap.String("domain", new.Domain))
+		a.log.Warn("too many new records at once to claim their names; `instances adopt` does it", zap.String("domain", new.Domain()))
 	}
 }
 

@@ -34,11 +34,11 @@ func (h certificateHosts) Owner(name string) (certificates.Owner, bool) {
 	if !ok {
 		return certificates.Owner{}, false
 	}
-	o := certificates.Owner{Instance: m.Entry.ID, Deleting: m.Entry.State == tenancy.Deleting}
+	o := certificates.Owner{Instance: m.Entry.ID(), Deleting: m.Entry.State() == tenancy.Deleting}
 	if m.Slug == "" {
 		return o, true
 	}
-	if own, ok := h.resolve(name, directory.Off); !ok || own.Entry.ID != m.Entry.ID {
+	if own, ok := h.resolve(name, directory.Off); !ok || !own.Entry.Is(m.Entry) {
 		o.Slug, o.Parent = strings.Clone(m.Slug), h.unported(m.Key)
 	}
 	return o, true
@@ -53,7 +53,7 @@ func (h certificateHosts) resolve(name string, mode directory.Mode) (directory.M
 func (h certificateHosts) Names() iter.Seq2[string, certificates.Owner] {
 	return func(yield func(string, certificates.Owner) bool) {
 		for e := range h.dir.All() {
-			o := certificates.Owner{Instance: e.ID, Deleting: e.State == tenancy.Deleting}
+			o := certificates.Owner{Instance: e.ID(), Deleting: e.State() == tenancy.Deleting}
 			for _, name := range h.namesOf(e) {
 				if !yield(name, o) {
 					return
@@ -64,13 +64,13 @@ func (h certificateHosts) Names() iter.Seq2[string, certificates.Owner] {
 }
 
 // namesOf are the names of an entry that a certificate can have.
-func (h certificateHosts) namesOf(e *directory.Entry) (names []string) {
-	if e == nil {
+func (h certificateHosts) namesOf(e directory.Entry) (names []string) {
+	if e.IsZero() {
 		return nil
 	}
-	all := append(append(make([]string, 0, len(e.Aliases)+2), e.Key), e.Aliases...)
-	if e.OldDomain != "" {
-		all = append(all, e.OldDomain)
+	all := append([]string{e.Key()}, e.Aliases()...)
+	if old := e.OldDomain(); old != "" {
+		all = append(all, old)
 	}
 	for _, key := range all {
 		if name := h.unported(key); !strings.Contains(name, ":") {
@@ -121,9 +121,9 @@ func (h certificateHosts) unported(key string) string {
 
 // see is told of each change in the directory: what is new is ordered, and what is gone
 // is let go of. It never waits.
-func (h certificateHosts) see(s *certificates.Service, apps []string, old, new *directory.Entry) {
+func (h certificateHosts) see(s *certificates.Service, apps []string, old, new directory.Entry) {
 	now, before := h.namesOf(new), h.namesOf(old)
-	back := old != nil && new != nil && old.State == tenancy.Deleting && new.State != tenancy.Deleting
+	back := !old.IsZero() && !new.IsZero() && old.State() == tenancy.Deleting && new.State() != tenancy.Deleting
 	for _, name := range now {
 		if back || !slices.Contains(before, name) {
 			s.Want(name)

@@ -35,7 +35,7 @@ var (
 // lost, or in the way of the next try.
 func letsThrough(r *http.Request, v directory.Verdict) bool {
 	e := v.Match.Entry
-	if e == nil || v.Match.Slug != "" || v.Match.By == directory.ByOldDomain {
+	if e.IsZero() || v.Match.Slug != "" || v.Match.By == directory.ByOldDomain {
 		return false
 	}
 	path, plain := plainPath(r.URL)
@@ -43,9 +43,9 @@ func letsThrough(r *http.Request, v directory.Verdict) bool {
 		return false
 	}
 	switch {
-	case e.State == tenancy.Deleting:
+	case e.State() == tenancy.Deleting:
 		return beginsWith(path, despiteDeleting) && hasBearer(r.Header)
-	case e.State != tenancy.Blocked || e.Reason == tenancy.ReasonDeletionFailed:
+	case e.State() != tenancy.Blocked || e.Reason() == tenancy.ReasonDeletionFailed:
 		return false
 	case path == "/robots.txt" || beginsWith(path, despiteBlock):
 		return true
@@ -54,8 +54,8 @@ func letsThrough(r *http.Request, v directory.Verdict) bool {
 }
 
 // onTheMove tells whether an instance is blocked while it is imported or moved.
-func onTheMove(e *directory.Entry) bool {
-	return e != nil && e.State == tenancy.Blocked && (e.Reason == tenancy.ReasonImporting || e.Reason == tenancy.ReasonMoving)
+func onTheMove(e directory.Entry) bool {
+	return e.State() == tenancy.Blocked && (e.Reason() == tenancy.ReasonImporting || e.Reason() == tenancy.ReasonMoving)
 }
 
 func beginsWith(path string, beginnings []string) bool {

@@ -52,30 +52,30 @@ func (f *found) placeholder(key string) (any, bool) {
 	e := f.match.Entry
 	switch name {
 	case "domain", "host", "slug", "prefix", "context", "locale", "uuid", "cluster", "state":
-		if e == nil {
+		if e.IsZero() {
 			return "", true
 		}
 	}
 	switch name {
 	case "domain":
-		return e.Domain, true
+		return e.Domain(), true
 	case "host":
-		host, _, _ := strings.Cut(e.Key, ":")
+		host, _, _ := strings.Cut(e.Key(), ":")
 		return host, true
 	case "slug":
 		return f.match.Slug, true
 	case "prefix":
-		return e.Prefix, true
+		return e.Prefix(), true
 	case "context":
-		return e.Context, true
+		return e.Context(), true
 	case "locale":
-		return e.Locale, true
+		return e.Locale(), true
 	case "uuid":
-		return e.UUID, true
+		return e.UUID(), true
 	case "cluster":
-		return strconv.Itoa(e.Cluster), true
+		return strconv.Itoa(e.Cluster()), true
 	case "state":
-		return e.State.String(), true
+		return e.State().String(), true
 	}
 	return nil, false
 }

@@ -19,13 +19,13 @@ var misdirection = directory.Verdict{Code: pages.Misdirected, Status: http.Statu
 
 // misdirected tells whether a request came in a handshake for one instance, by its server
 // name (RFC 6066, section 3), and is for another one, or for a host of nobody's; e is
-// that of the Host, nil for none. Browsers use one HTTP/2 connection for all hosts of its
+// that of the Host, the zero value for none. Browsers use one HTTP/2 connection for all hosts of its
 // certificate (RFC 9113, section 9.1.1), so two under one configured wildcard are right.
 //
 // A server name that is no instance's, as of a pass host or of a health check, and none,
 // say nothing. Where both names are the same as text nothing is looked up; it never
 // allocates for ASCII names in lower case.
-func (h *Handler) misdirected(r *http.Request, e *directory.Entry) bool {
+func (h *Handler) misdirected(r *http.Request, e directory.Entry) bool {
 	if r.TLS == nil || r.TLS.ServerName == "" {
 		return false
 	}
@@ -35,7 +35,7 @@ func (h *Handler) misdirected(r *http.Request, e *directory.Entry) bool {
 		return false
 	}
 	m, ok := h.app.runtime.dir.ResolveAt(server, port, h.app.mode)
-	if !ok || e != nil && m.Entry.ID == e.ID {
+	if !ok || m.Entry.Is(e) {
 		return false
 	}
 	return !h.passHosts.has(server) && !h.coversBoth(host, strings.ToLower(server))

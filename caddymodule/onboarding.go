@@ -35,7 +35,7 @@ func (h *Handler) onboards(w http.ResponseWriter, r *http.Request, m directory.M
 		return false
 	}
 	inst := onboarding.Instance{
-		ID: m.Entry.ID, Domain: m.Entry.Domain, Locale: m.Entry.Locale, Onboarded: m.Entry.Onboarded, App: m.Slug != "",
+		ID: m.Entry.ID(), Domain: m.Entry.Domain(), Locale: m.Entry.Locale(), Onboarded: m.Entry.Onboarded(), App: m.Slug != "",
 	}
 	if !page.Handles(r, inst) {
 		return false
@@ -43,7 +43,7 @@ func (h *Handler) onboards(w http.ResponseWriter, r *http.Request, m directory.M
 	client := clientAddr(r)
 	r = r.WithContext(lifecycle.WithOrigin(r.Context(), lifecycle.Origin{Actor: "owner", Address: addressText(client), Via: "onboarding"}))
 	if err := page.Serve(w, r, inst, client); err != nil {
-		h.logger.Warn("answering an owner who has not chosen a password", zap.String("domain", m.Entry.Domain), zap.Error(err))
+		h.logger.Warn("answering an owner who has not chosen a password", zap.String("domain", m.Entry.Domain()), zap.Error(err))
 	}
 	return true
 }

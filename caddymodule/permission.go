@@ -129,12 +129,12 @@ func (p *Permission) decide(ctx context.Context, name string) error {
 	switch {
 	case !ok:
 		return errUnknown
-	case m.Entry.State == tenancy.Deleting:
+	case m.Entry.State() == tenancy.Deleting:
 		return errDeleting
 	case p.kept(name):
 		return errKept // what the manager has just had none of, with the reason for it
 	case m.Slug != "" && !isOwn(dir, name, port, m):
-		if err := p.apps.allowed(ctx, p.app.Certificates.Apps, m.Entry.ID, m.Slug); err != nil {
+		if err := p.apps.allowed(ctx, p.app.Certificates.Apps, m.Entry.ID(), m.Slug); err != nil {
 			return err
 		}
 	}
@@ -149,7 +149,7 @@ func (p *Permission) decide(ctx context.Context, name string) error {
 // as an alias www.alice.org beside alice.org.
 func isOwn(dir *directory.Directory, name string, port uint16, m directory.Match) bool {
 	own, ok := dir.ResolveAt(name, port, directory.Off)
-	return ok && own.Entry.ID == m.Entry.ID
+	return ok && own.Entry.Is(m.Entry)
 }
 
 // storageTime bounds the question whether a certificate is in the storage.

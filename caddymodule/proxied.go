@@ -22,7 +22,7 @@ func (h *Handler) proxied(w http.ResponseWriter, r *http.Request, f *found, next
 	p := h.Proxy
 	addresses := p.source.of(f.match.Entry)
 	if len(addresses) == 0 {
-		if f.match.Entry == nil {
+		if f.match.Entry.IsZero() {
 			return next.ServeHTTP(w, r)
 		}
 		return h.unanswered(w, r, f, http.StatusBadGateway, noUpstream(f.match.Entry))
@@ -99,8 +99,8 @@ func (h *Handler) unanswered(w http.ResponseWriter, r *http.Request, f *found, s
 	if status == http.StatusGatewayTimeout {
 		refusal.Code = pages.UpstreamTimeout
 	}
-	if e := f.match.Entry; e != nil {
-		refusal.Host, refusal.Locale = e.Domain, e.Locale
+	if e := f.match.Entry; !e.IsZero() {
+		refusal.Host, refusal.Locale = e.Domain(), e.Locale()
 	}
 	if err := h.siteOf(f.match.Entry).pages.Write(w, r, refusal); err != nil {
 		h.logger.Debug("answering for an upstream", zap.Error(err))

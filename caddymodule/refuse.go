@@ -52,8 +52,8 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, v directory.Ver
 		err = site.pages.WriteRobots(w, r)
 	} else {
 		f := pages.Refusal{Status: v.Status, Code: v.Code, Host: r.Host, Support: site.support}
-		if e != nil {
-			f.Host, f.Locale = e.Domain, e.Locale
+		if !e.IsZero() {
+			f.Host, f.Locale = e.Domain(), e.Locale()
 		}
 		switch {
 		case v.Code == tenancy.CodeNotReady:
@@ -80,7 +80,7 @@ func importing(r *http.Request, m directory.Match) string {
 	if m.Slug == "" && m.By != directory.ByOldDomain {
 		return importingPath
 	}
-	host := m.Entry.Key
+	host := m.Entry.Key()
 	if key, ok := tenancy.HostKey(r.Host); ok && !strings.Contains(host, ":") {
 		if _, port, found := strings.Cut(key, ":"); found {
 			host += ":" + port

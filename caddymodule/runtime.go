@@ -152,7 +152,7 @@ func (rt *runtime) keepCertificates(main *couch.Cluster, mode func() directory.M
 			return err
 		},
 	})
-	rt.dir.Subscribe(func(old, new *directory.Entry) { rt.hosts.see(rt.certificates, *rt.certApps.Load(), old, new) })
+	rt.dir.Subscribe(func(old, new directory.Entry) { rt.hosts.see(rt.certificates, *rt.certApps.Load(), old, new) })
 }
 
 // use makes the runtime follow an app's configuration from now on: it is called

@@ -51,11 +51,11 @@ func (h *Handler) provisionSites(own site) error {
 }
 
 // siteOf is the site of an instance, or of none.
-func (h *Handler) siteOf(e *directory.Entry) *site {
-	if e == nil {
+func (h *Handler) siteOf(e directory.Entry) *site {
+	if e.IsZero() {
 		return h.own
 	}
-	if s, ok := h.sites[e.Context]; ok {
+	if s, ok := h.sites[e.Context()]; ok {
 		return s
 	}
 	return h.fallback

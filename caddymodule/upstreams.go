@@ -122,9 +122,9 @@ func (u *Upstreams) GetUpstreams(r *http.Request) ([]*reverseproxy.Upstream, err
 }
 
 // of are the addresses for an instance; nil is none.
-func (u *Upstreams) of(e *directory.Entry) []string {
-	if e != nil {
-		for _, dials := range [][]string{u.contexts[e.Context], u.clusters[e.Cluster], u.contexts[lifecycle.DefaultContext]} {
+func (u *Upstreams) of(e directory.Entry) []string {
+	if !e.IsZero() {
+		for _, dials := range [][]string{u.contexts[e.Context()], u.clusters[e.Cluster()], u.contexts[lifecycle.DefaultContext]} {
 			if len(dials) > 0 {
 				return dials
 			}
@@ -143,12 +143,12 @@ func (u *Upstreams) all() (addresses []string, most int) {
 	return slices.Compact(addresses), most
 }
 
-func noUpstream(e *directory.Entry) error {
-	if e == nil {
+func noUpstream(e directory.Entry) error {
+	if e.IsZero() {
 		return errors.New("dynamic tenancy has no `default` upstream, where requests without an instance go")
 	}
 	return fmt.Errorf("there is no upstream for %s: neither its context (%s) nor its cluster (%d) has one, and dynamic tenancy has no `default`",
-		e.Domain, cmp.Or(e.Context, lifecycle.DefaultContext), e.Cluster)
+		e.Domain(), cmp.Or(e.Context(), lifecycle.DefaultContext), e.Cluster())
 }
 
 // UnmarshalCaddyfile reads the source of upstreams:

@@ -5,7 +5,7 @@ package directory
 
 // Ambiguity is an instance that a new name cannot stand beside.
 type Ambiguity struct {
-	Entry *Entry
+	Entry Entry
 	Key   string // the instance's domain or alias, in normal form
 	// Above tells that the new name would be an app host of the instance; else
 	// the instance's name would become an app host of the new one.
@@ -18,8 +18,8 @@ type Ambiguity struct {
 // answers on all of them.
 //
 // It is meant for adding an instance, and for giving one an alias, whose own
-// instance counts as well. It scans the directory (tens of milliseconds at a
-// million hosts) only where there is something to find, or where key has no port
+// instance counts as well. It scans the directory (hundreds of milliseconds
+// at a million hosts) only where there is something to find, or where key has no port
 // and others do. Safe for concurrent use. Nothing is found before the directory
 // is ready.
 func (d *Directory) Ambiguous(key string, mode Mode) (Ambiguity, bool) {
@@ -52,8 +52,8 @@ func (x *index) above(parent, port string) (Ambiguity, bool) {
 		keys = append(keys, parent+":"+port)
 	}
 	for _, key := range keys {
-		if e, by, own := x.find([]byte(key)); by == ByDomain || by == ByAlias {
-			return Ambiguity{Entry: e, Key: own, Above: true}, true
+		if f := x.find([]byte(key)); f.name.by == ByDomain || f.name.by == ByAlias {
+			return Ambiguity{Entry: f.entry, Key: textOf(f.name.text), Above: true}, true
 		}
 	}
 	if port != "" || x.ported.Load() == 0 {
@@ -68,17 +68,14 @@ func (x *index) above(parent, port string) (Ambiguity, bool) {
 func meet(a, b string) bool { return a == "" || b == "" || a == b }
 
 // scan looks at each domain and alias, name and port apart.
-func (x *index) scan(meant func(name, port string) bool) (found Ambiguity, ok bool) {
-	x.ids.all(func(e *Entry) bool {
-		e.names(func(key string, by By) {
-			if ok || by == ByOldDomain {
-				return
+func (x *index) scan(meant func(name, port string) bool) (Ambiguity, bool) {
+	for e := range x.all {
+		for n := range e.names {
+			key := textOf(n.text)
+			if name, port := splitPort(key); n.by != ByOldDomain && meant(name, port) {
+				return Ambiguity{Entry: e, Key: key}, true
 			}
-			if name, port := splitPort(key); meant(name, port) {
-				found, ok = Ambiguity{Entry: e, Key: key}, true
-			}
-		})
-		return !ok
-	})
-	return found, ok
+		}
+	}
+	return Ambiguity{}, false
 }

@@ -84,7 +84,7 @@ type Directory struct {
 
 	mu      sync.Mutex // held for one change at a time
 	loading *index     // what is being read from the beginning; nil when done
-	watch   map[int]func(old, new *Entry)
+	watch   map[int]func(old, new Entry)
 	watches int
 	at      position // up to where served has been read
 	status  progress
@@ -133,7 +133,7 @@ func New(opts Options) *Directory {
 	d := &Directory{
 		opts: opts, log: opts.Logger,
 		ready: make(chan struct{}), done: make(chan struct{}), dirty: make(chan struct{}, 1),
-		loading: newIndex(), watch: map[int]func(old, new *Entry){},
+		loading: newIndex(), watch: map[int]func(old, new Entry){},
 	}
 	if opts.Cluster == nil {
 		d.mu.Lock()
@@ -220,40 +220,41 @@ func (d *Directory) Remove(id, rev string) (changed bool) { return d.remove(id, 
 // is being loaded alone; what is made here goes to both, so that it is served at
 // once and not lost by the swap.
 func (d *Directory) applyDoc(doc *tenancy.Instance, fromFeed bool) (changed bool) {
-	entry, err := EntryOf(doc)
+	f, err := factsOf(doc)
 	if err != nil {
 		d.unreadable(doc.ID(), doc.Rev(), err)
 		return false
 	}
-	return d.change(fromFeed, func(x *index) (*Entry, *Entry, bool) {
-		old, changed := x.apply(&entry)
-		return old, &entry, changed
-	})
+	changed, err = d.change(fromFeed, func(x *index) (change, error) { return x.apply(f) })
+	if err != nil {
+		d.unreadable(f.id, f.rev, err)
+	}
+	return changed
 }
 
 func (d *Directory) remove(id, rev string, fromFeed bool) (changed bool) {
-	return d.change(fromFeed, func(x *index) (*Entry, *Entry, bool) {
-		old, changed := x.remove(id, rev)
-		return old, nil, changed
-	})
+	changed, _ = d.change(fromFeed, func(x *index) (change, error) { return x.remove(id, rev), nil })
+	return changed
 }
 
 // change makes one change to the indexes that it belongs to, and tells watchers.
-func (d *Directory) change(fromFeed bool, to func(*index) (old, new *Entry, changed bool)) (changed bool) {
+// The only error is that an index is full.
+func (d *Directory) change(fromFeed bool, to func(*index) (change, error)) (changed bool, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	var c change
 	if d.loading != nil {
-		_, _, changed = to(d.loading)
+		c, err = to(d.loading)
 	}
 	if x := d.served.Load(); x != nil && (d.loading == nil || !fromFeed) {
-		var old, new *Entry
-		if old, new, changed = to(x); changed {
+		c, err = to(x)
+		if c.made {
 			d.status.changes++
-			d.tell(old, new)
+			d.tell(c.old, c.new)
 			d.markUnsaved()
 		}
 	}
-	return changed
+	return c.made, err
 }
 
 // unreadable reports a revision that cannot be read, once. What was known of the
@@ -277,6 +278,11 @@ func (d *Directory) unreadable(id, rev string, err error) {
 }
 
 // publish begins to serve the index that was being loaded. d.mu is held.
+//
+// A reload has two whole indexes in memory, from its begin until here: what is served
+// has to stay what it was. The old one is free as soon as watchers know what has
+// changed, for which each entry of either is looked for in the other; changes wait
+// meanwhile (BenchmarkReload says how long), and look-ups do not.
 func (d *Directory) publish() {
 	next, prev := d.loading, d.served.Load()
 	d.loading = nil
@@ -287,27 +293,28 @@ func (d *Directory) publish() {
 		return
 	}
 	for id := range next.malformed { // its old entry stays, as with any change
-		if old := prev.byID(id); old != nil && next.byID(id) == nil {
-			next.replace(nil, old)
+		old, was := prev.byID(id)
+		if _, is := next.byID(id); was != 0 && is == 0 {
+			_, _ = next.put(old.facts()) // an index that is full by now has told of it
 		}
 	}
 	d.served.Store(next)
 	if len(d.watch) == 0 {
 		return
 	}
-	for e := range next.ids.all {
-		if old := prev.byID(e.ID); old == nil || old.Rev != e.Rev {
+	for e := range next.all {
+		if old, _ := prev.same(e); old.IsZero() || !old.sameRev(e) {
 			d.tell(old, e)
 		}
 	}
-	for e := range prev.ids.all {
-		if next.byID(e.ID) == nil {
-			d.tell(e, nil)
+	for e := range prev.all {
+		if _, is := next.same(e); is == 0 {
+			d.tell(e, Entry{})
 		}
 	}
 }
 
-func (d *Directory) tell(old, new *Entry) {
+func (d *Directory) tell(old, new Entry) {
 	for _, fn := range d.watch {
 		fn(old, new)
 	}

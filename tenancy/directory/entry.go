@@ -1,146 +1,315 @@
-// Entry: what the directory knows of one instance, and how it is made from the
-// instance's document.
+// Entry: what the directory knows of one instance.
 
 package directory
 
 import (
-	"errors"
-	"fmt"
-	"slices"
+	"bytes"
+	"encoding/binary"
 	"strings"
 
 	"github.com/gatehouse-edge/gatehouse/tenancy"
 )
 
-// Entry is what routing needs of one instance. It holds no secret, never
-// changes once it is in a directory, and may be shared between goroutines.
+// Entry is what routing needs of one instance: a reference to a record that holds no
+// secret and never changes. It is small, is passed by value and may be shared between
+// goroutines; the zero value is none, of which all fields are empty.
+//
+// Its texts are parts of the directory's memory where they stand there as they are,
+// and are made anew where they are packed (Rev, Prefix and UUID mostly are, ID always is). An
+// entry, and a text that is a part, keep up to 1 MiB of the directory from being
+// freed, so who keeps either for long keeps a copy of the text instead (strings.Clone).
 type Entry struct {
-	ID, Rev   string   // of the document
-	Domain    string   // in the document's form: Unicode, with a port where it has one
-	Key       string   // the domain's normal form
-	Aliases   []string // normal forms, without repetitions and without the domain
-	OldDomain string   // normal form; empty for none
-	Prefix    string   // of the databases
-	Context   string
-	Locale    string
-	UUID      string
-	Cluster   int  // with the instance's databases
-	Onboarded bool // the owner has chosen a password, or needs none
-	State     tenancy.State
-	Reason    tenancy.Reason // of a block; empty in every other state
+	at     *chunk
+	offset uint32 // of the record in the chunk, in bytes
 }
 
-// maxAliases bounds what one document, of whoever wrote it, costs a directory.
-const maxAliases = 1000
+// IsZero tells whether there is no entry.
+func (e Entry) IsZero() bool { return e.at == nil }
 
-// errNoID is a document that cannot be told from others.
-var errNoID = errors.New("an instance's document has no _id")
+// record is the entry's record, with whatever follows it in memory; nil for none.
+func (e Entry) record() []byte {
+	if e.at == nil {
+		return nil
+	}
+	return e.at.buf[e.offset:]
+}
 
-// EntryOf makes an entry of a document. The error is the document's
-// Malformed, or tells of a missing id. Aliases and an old domain that can be no
-// host are left out, since no request can ask for them.
-func EntryOf(doc *tenancy.Instance) (Entry, error) {
-	if doc.ID() == "" {
-		return Entry{}, errNoID
+var noRecord = (&facts{}).write(nil, nil)
+
+func (e Entry) fields() fields {
+	if e.at == nil {
+		return fieldsOf(noRecord)
 	}
-	if err := doc.Malformed(); err != nil {
-		return Entry{}, err
+	return fieldsOf(e.at.buf[e.offset:])
+}
+
+func (e Entry) texts() *texts {
+	if e.at == nil {
+		return nil
 	}
-	if n := len(doc.Aliases()); n > maxAliases {
-		return Entry{}, fmt.Errorf("instance document %q has %d aliases, and at most %d are taken", doc.ID(), n, maxAliases)
+	return e.at.texts
+}
+
+// ID is that of the document, a text of the caller's own: ids are what maps are keyed by.
+func (e Entry) ID() string {
+	r := e.fields()
+	id := r.id()
+	if r.has(hexID) {
+		return unpackHex(id)
 	}
-	e := Entry{
-		ID: doc.ID(), Rev: doc.Rev(), Domain: doc.Domain(), Prefix: doc.Prefix(),
-		Context: doc.Text("context"), Locale: doc.Locale(), UUID: doc.Text("uuid"),
-		Cluster: doc.Cluster(), Onboarded: doc.Bool("onboarding_finished"), State: doc.State(),
+	return string(id)
+}
+
+// CompareID orders entries by their documents' ids, as strings.Compare does, and mostly
+// without making them.
+func (e Entry) CompareID(other Entry) int {
+	a, b := e.fields(), other.fields()
+	if a.has(hexID) && b.has(hexID) {
+		return bytes.Compare(a.id(), b.id())
 	}
-	if e.State == tenancy.Blocked {
-		e.Reason = doc.BlockingReason()
+	return strings.Compare(e.ID(), other.ID())
+}
+
+// identity is an id as records have it.
+type identity struct {
+	text   []byte
+	packed bool
+}
+
+func identify(room []byte, id string) identity {
+	if packed, ok := packHex(room, id); ok {
+		return identity{packed, true}
 	}
-	e.Key, _ = tenancy.HostKey(e.Domain) // Malformed has looked at it
-	for _, alias := range doc.Aliases() {
-		if key, ok := tenancy.HostKey(alias); ok && key != e.Key && !slices.Contains(e.Aliases, key) {
-			e.Aliases = append(e.Aliases, key)
+	return identity{append(room, id...), false}
+}
+
+func (e Entry) isOf(want identity) bool {
+	r := e.fields()
+	return r.has(hexID) == want.packed && string(r.id()) == string(want.text)
+}
+
+// Is tells whether two entries are of one document, whatever their revisions. It
+// allocates nothing. None is of no document.
+func (e Entry) Is(other Entry) bool {
+	if e.at == nil || other.at == nil {
+		return false
+	}
+	if e == other {
+		return true
+	}
+	r := other.fields()
+	return e.isOf(identity{r.id(), r.has(hexID)})
+}
+
+// Rev is the document's revision.
+func (e Entry) Rev() string {
+	r := e.fields()
+	r.id()
+	return revOf(&r)
+}
+
+// sameRev tells whether the revisions are the same.
+func (e Entry) sameRev(other Entry) bool {
+	a, b := e.fields(), other.fields()
+	a.id()
+	b.id()
+	m, mine := a.rev()
+	n, theirs := b.rev()
+	return a.has(hexRev) == b.has(hexRev) && m == n && string(mine) == string(theirs)
+}
+
+func revOf(r *fields) string {
+	generation, hash := r.rev()
+	if r.has(hexRev) {
+		return unpackRev(generation, hash)
+	}
+	return textOf(hash)
+}
+
+// Prefix is that of the instance's databases.
+func (e Entry) Prefix() string {
+	r := e.fields()
+	if r.has(isPrefix) {
+		return e.Domain()
+	}
+	r.id()
+	r.rev()
+	prefix := r.prefix()
+	if r.has(hexPrefix) {
+		return prefixBegin + unpackHex(prefix)
+	}
+	return textOf(prefix)
+}
+
+// hasPrefix compares without making a text.
+func (e Entry) hasPrefix(prefix []byte, packed bool) bool {
+	r := e.fields()
+	if r.has(isPrefix) {
+		return !packed && e.Domain() == textOf(prefix) || packed && e.Domain() == prefixBegin+unpackHex(prefix)
+	}
+	r.id()
+	r.rev()
+	return r.has(hexPrefix) == packed && string(r.prefix()) == string(prefix)
+}
+
+// UUID is the instance's, or empty.
+func (e Entry) UUID() string {
+	r := e.fields()
+	r.id()
+	r.rev()
+	r.prefix()
+	uuid := r.uuid()
+	if r.has(hexUUID) {
+		return unpackUUID(uuid)
+	}
+	return textOf(uuid)
+}
+
+// toDomain reads up to the domain.
+func (e Entry) toDomain() fields {
+	r := e.fields()
+	r.id()
+	r.rev()
+	r.prefix()
+	r.uuid()
+	return r
+}
+
+// Domain is the domain in the document's form: Unicode, with a port where it has one.
+func (e Entry) Domain() string {
+	r := e.toDomain()
+	if r.has(ownDomain) {
+		return textOf(r.domain())
+	}
+	return e.Key()
+}
+
+// Context is the name of the instance's context, or empty.
+func (e Entry) Context() string {
+	r := e.toDomain()
+	r.domain()
+	return e.texts().text(r.shared())
+}
+
+// Locale is the instance's language, or empty.
+func (e Entry) Locale() string {
+	r := e.toDomain()
+	r.domain()
+	r.shared()
+	return e.texts().text(r.shared())
+}
+
+// Reason is that of a block; empty in every other state.
+func (e Entry) Reason() tenancy.Reason {
+	r := e.toDomain()
+	r.domain()
+	r.shared()
+	r.shared()
+	return tenancy.Reason(e.texts().text(r.reason()))
+}
+
+// toNames reads up to the names.
+func (e Entry) toNames() (cluster int64, names int) {
+	r := e.toDomain()
+	r.domain()
+	r.shared()
+	r.shared()
+	r.reason()
+	cluster = r.cluster()
+	return cluster, r.names()
+}
+
+// Cluster is the index of the cluster with the instance's databases.
+func (e Entry) Cluster() int {
+	cluster, _ := e.toNames()
+	return int(cluster)
+}
+
+// Onboarded tells whether the owner has chosen a password, or needs none.
+func (e Entry) Onboarded() bool {
+	return e.at != nil && binary.LittleEndian.Uint32(e.record())&onboarded != 0
+}
+
+// State is what a visitor meets.
+func (e Entry) State() tenancy.State {
+	if e.at == nil {
+		return 0
+	}
+	return tenancy.State(binary.LittleEndian.Uint32(e.record()) >> stateAt & 3)
+}
+
+// Key is the domain's normal form.
+func (e Entry) Key() string {
+	if e.at == nil {
+		return ""
+	}
+	_, at := e.toNames()
+	return textOf(nameAt(e.record()[at:]).text)
+}
+
+// Aliases are the normal forms of the aliases, without repetitions and without the
+// domain, in a list of the caller's own.
+func (e Entry) Aliases() (aliases []string) {
+	for n := range e.names {
+		if n.by == ByAlias {
+			aliases = append(aliases, textOf(n.text))
 		}
 	}
-	if key, ok := tenancy.HostKey(doc.OldDomain()); ok && key != e.Key && !slices.Contains(e.Aliases, key) {
-		e.OldDomain = key
-	}
-	e.pack()
-	return e, nil
+	return aliases
 }
 
-// pack puts all strings into one: a million entries are a million objects for
-// the garbage collector rather than ten.
-func (e *Entry) pack() {
-	if e.Key == e.Domain {
-		e.Key = ""
-	}
-	reason := string(e.Reason)
-	fields := []*string{
-		&e.ID, &e.Rev, &e.Domain, &e.Key, &e.OldDomain, &e.Prefix, &e.Context, &e.Locale, &e.UUID, &reason,
-	}
-	e.Aliases = slices.Clip(e.Aliases)
-	for i := range e.Aliases {
-		fields = append(fields, &e.Aliases[i])
-	}
-	size := 0
-	for _, f := range fields {
-		size += len(*f)
-	}
-	var b strings.Builder
-	b.Grow(size)
-	for _, f := range fields {
-		b.WriteString(*f)
-	}
-	all, at := b.String(), 0
-	for _, f := range fields {
-		n := len(*f)
-		*f = all[at : at+n]
-		at += n
-	}
-	e.Reason = tenancy.Reason(reason)
-	if e.Key == "" {
-		e.Key = e.Domain
-	}
-}
-
-// names calls fn with each key of the entry, each once.
-func (e *Entry) names(fn func(key string, by By)) {
-	fn(e.Key, ByDomain)
-	for _, alias := range e.Aliases {
-		fn(alias, ByAlias)
-	}
-	if e.OldDomain != "" {
-		fn(e.OldDomain, ByOldDomain)
-	}
-}
-
-// named tells as what the entry has a key, and gives the entry's own copy of
-// it; 0 where it has not.
-func (e *Entry) named(key []byte) (By, string) {
-	if e.Key == string(key) {
-		return ByDomain, e.Key
-	}
-	for _, alias := range e.Aliases {
-		if alias == string(key) {
-			return ByAlias, alias
+// OldDomain is the normal form of a former domain, or empty.
+func (e Entry) OldDomain() (old string) {
+	for n := range e.names {
+		if n.by == ByOldDomain {
+			old = textOf(n.text)
 		}
 	}
-	if e.OldDomain == string(key) && e.OldDomain != "" {
-		return ByOldDomain, e.OldDomain
+	return old
+}
+
+// names gives each name of the entry, each key once.
+func (e Entry) names(yield func(name) bool) {
+	for n := range e.places {
+		if !yield(n) {
+			return
+		}
 	}
-	return 0, ""
+}
+
+// places gives each name with its offset in the chunk, in bytes.
+func (e Entry) places(yield func(name, uint32) bool) {
+	if e.at == nil {
+		return
+	}
+	_, start := e.toNames()
+	b := e.record()
+	for at := start; ; {
+		n := nameAt(b[at:])
+		if !yield(n, e.offset+uint32(at)) || n.last {
+			return
+		}
+		at += unit + (len(n.text)+unit-1)/unit*unit
+	}
+}
+
+// named tells as what the entry has a key; 0 where it has not.
+func (e Entry) named(key []byte) By {
+	for n := range e.names {
+		if string(n.text) == string(key) {
+			return n.by
+		}
+	}
+	return 0
 }
 
 // before tells whether e keeps a key that rival has as well: a domain goes
 // before an alias and an alias before an old domain, then the smaller id, so
 // that every front door decides alike.
-func (e *Entry) before(rival *Entry, key []byte) bool {
-	mine, _ := e.named(key)
-	theirs, _ := rival.named(key)
+func (e Entry) before(rival Entry, key []byte) bool {
+	mine, theirs := e.named(key), rival.named(key)
 	if mine != theirs {
 		return mine < theirs
 	}
-	return e.ID < rival.ID
+	return e.CompareID(rival) < 0
 }

@@ -133,22 +133,22 @@ func (f *follower) ask(ctx context.Context, id string) error {
 	if err != nil {
 		return nil // what is known stays
 	}
-	entry, err := EntryOf(doc)
+	facts, err := factsOf(doc)
 	if err != nil {
 		return nil
 	}
-	if f.d.newer(id, entry.Rev) {
-		f.d.log.Warn("the store has gone back to an older revision of an instance's document", zap.String("id", id), zap.String("rev", entry.Rev))
+	if f.d.newer(id, facts.rev) {
+		f.d.log.Warn("the store has gone back to an older revision of an instance's document", zap.String("id", id), zap.String("rev", facts.rev))
 	}
-	f.d.change(true, func(x *index) (*Entry, *Entry, bool) {
-		old := x.byID(id)
-		if old != nil && old.Rev == entry.Rev {
-			return nil, nil, false
+	_, err = f.d.change(true, func(x *index) (change, error) {
+		if old, r := x.byID(id); r != 0 && old.Rev() == facts.rev {
+			return change{}, nil
 		}
-		x.dead.lift(id)
-		x.replace(old, &entry)
-		return old, &entry, true
+		return x.put(facts)
 	})
+	if err != nil {
+		f.d.unreadable(id, facts.rev, err)
+	}
 	return nil
 }
 
@@ -162,15 +162,7 @@ func (d *Directory) newer(id, rev string) bool {
 
 // forget removes an entry, and what is known of its revisions.
 func (d *Directory) forget(id string) {
-	d.change(true, func(x *index) (*Entry, *Entry, bool) {
-		old := x.byID(id)
-		x.dead.lift(id)
-		if old == nil {
-			return nil, nil, false
-		}
-		x.replace(old, nil)
-		return old, nil, true
-	})
+	_, _ = d.change(true, func(x *index) (change, error) { return x.forget(id), nil })
 }
 
 var errNoDocument = errors.New("the feed has a change without its document")

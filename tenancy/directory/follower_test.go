@@ -54,7 +54,7 @@ func serves(t *testing.T, d *directory.Directory, want map[string]string) {
 	for host, id := range want {
 		got := "nobody"
 		if m, ok := d.Resolve(host, directory.Nested); ok {
-			got = m.Entry.ID
+			got = m.Entry.ID()
 		}
 		if got != id {
 			t.Errorf("%s is of %s, want %s", host, got, id)
@@ -125,14 +125,14 @@ func TestFollows(t *testing.T) {
 		f := newFeed(newDoc("a", "1-a", "a.test"))
 		d, logs := follow(t, directory.Options{Cluster: f})
 		var events []string
-		cancel := d.Subscribe(func(old, new *directory.Entry) {
+		cancel := d.Subscribe(func(old, new directory.Entry) {
 			switch {
-			case old == nil:
-				events = append(events, "+"+new.Key)
-			case new == nil:
-				events = append(events, "-"+old.Key)
+			case old.IsZero():
+				events = append(events, "+"+new.Key())
+			case new.IsZero():
+				events = append(events, "-"+old.Key())
 			default:
-				events = append(events, old.Key+">"+new.Key)
+				events = append(events, old.Key()+">"+new.Key())
 			}
 		})
 		elapse(10 * time.Minute)

@@ -3,96 +3,262 @@
 package directory
 
 import (
+	"encoding/binary"
 	"hash/maphash"
-	"slices"
 	"sync/atomic"
+
+	"github.com/gatehouse-edge/gatehouse/tenancy"
 )
 
-// index is one whole directory. Readers use hosts, ids and ported at any time;
-// all else is the writer's, who holds Directory.mu.
+// index is one whole directory. Readers use hosts, ids, ported and records at any
+// time; all else is the writer's, who holds Directory.mu.
 //
-// A private index, which no reader has seen yet, is filled in place: copying
-// shards for each of a million documents would take minutes.
+// A private index, which no reader has seen yet, is filled in place.
 type index struct {
-	seed    maphash.Seed
-	hosts   shards       // by key
-	ids     shards       // by document id
+	seed    maphash.Seed // random: nobody can choose names that meet
+	records arena
+	hosts   shards       // by key, to the name in the record
+	ids     shards       // by document id, to the record
 	ported  atomic.Int64 // keys with a port; 0 saves each look-up half its work
 	private bool
 
-	rivals    map[string][]*Entry // entries that have a key without being found by it
+	rivals    map[string][]string // ids of the entries that have a key without being found by it
 	load      map[int]int         // cluster → entries
-	children  map[uint64]int32    // hashed parent → hosts that a parent of that name would take
+	children  map[uint32]uint32   // hashed parent → hosts that a parent of that name would take
 	dead      tombstones
 	malformed map[string]string // document id → the revision that could not be read
+	room      []byte            // for a record that is being made
 }
 
 func newIndex() *index {
-	return &index{
+	x := &index{
 		seed: maphash.MakeSeed(), private: true,
-		rivals: map[string][]*Entry{}, children: map[uint64]int32{}, load: map[int]int{}, malformed: map[string]string{},
+		rivals: map[string][]string{}, load: map[int]int{}, children: map[uint32]uint32{}, malformed: map[string]string{},
+	}
+	x.records.init()
+	x.hosts.hash = func(r ref) uint64 { return maphash.Bytes(x.seed, x.nameAt(r).text) }
+	x.ids.hash = func(r ref) uint64 { return x.idHash(x.records.entry(r)) }
+	return x
+}
+
+// nameAt is the name at a place, for the writer.
+func (x *index) nameAt(r ref) name {
+	return nameAt(x.records.chunks[r.chunk()].Load().buf[r.offset():])
+}
+
+// finding is what a key leads to.
+type finding struct {
+	at    ref // the name's
+	entry Entry
+	name  name
+}
+
+// find is what has the key; the zero value is nothing. It takes no lock and
+// allocates nothing.
+//
+// A reference is to a place, which another record may have by the time that a reader
+// gets there: while a table is served, all that it refers to is in its place, and a
+// chunk is given up only after the last table that refers to it was replaced. So the
+// table is looked at once more after the chunk was fetched, and before it is read. If
+// it is still the same one (which it cannot be again once it was replaced, as long as
+// this reader has it), the chunk was the right one, and what is in it never changes.
+func (x *index) find(key []byte) finding {
+	hash := maphash.Bytes(x.seed, key)
+	shard, tag := x.hosts.of(hash), tagOf(hash)
+	for {
+		t := shard.Load()
+		if t == nil {
+			return finding{}
+		}
+		f, current := x.findIn(t, shard, hash, tag, key)
+		if current {
+			return f
+		}
 	}
 }
 
-// find is the entry that has the key, and as what.
-func (x *index) find(key []byte) (*Entry, By, string) {
-	s := x.hosts.find(maphash.Bytes(x.seed, key), key)
-	if s == nil {
-		return nil, 0, ""
+func (x *index) findIn(t *table, shard *atomic.Pointer[table], hash uint64, tag byte, key []byte) (f finding, current bool) {
+	for at := t.place(hash); ; {
+		g := &t.groups[at]
+		low, high := g.match(tag)
+		for low|high != 0 {
+			var i int
+			i, low, high = next(low, high)
+			r := g.refs[i]
+			c := x.records.chunks[r.chunk()].Load()
+			if shard.Load() != t {
+				return finding{}, false
+			}
+			offset := r.offset()
+			b := c.buf[offset:]
+			if int(binary.LittleEndian.Uint32(b)>>lengthAt&lengthMask) != len(key) {
+				continue
+			}
+			if n := nameAt(b); string(n.text) == string(key) {
+				return finding{at: r, entry: Entry{at: c, offset: offset - uint32(n.back)}, name: n}, true
+			}
+		}
+		if g.hasFree() {
+			return finding{}, true
+		}
+		if at++; at == len(t.groups) {
+			at = 0
+		}
 	}
-	return s.entry, s.by, s.key
 }
 
-// byID is the entry of a document, or nil.
-func (x *index) byID(id string) *Entry {
-	s := x.ids.find(maphash.String(x.seed, id), []byte(id))
-	if s == nil {
-		return nil
+func (x *index) idHash(e Entry) uint64 {
+	r := e.fields()
+	return maphash.Bytes(x.seed, r.id())
+}
+
+// byID is the entry of a document, and its place; the zero values for none. It is as
+// safe as find, and for the same reason.
+func (x *index) byID(id string) (Entry, ref) {
+	var room [2 * packedSize]byte
+	return x.byIdentity(identify(room[:0], id))
+}
+
+func (x *index) byIdentity(want identity) (Entry, ref) {
+	hash := maphash.Bytes(x.seed, want.text)
+	shard, tag := x.ids.of(hash), tagOf(hash)
+	for {
+		t := shard.Load()
+		if t == nil {
+			return Entry{}, 0
+		}
+		e, r, current := x.byIDIn(t, shard, hash, tag, want)
+		if current {
+			return e, r
+		}
 	}
-	return s.entry
+}
+
+func (x *index) byIDIn(t *table, shard *atomic.Pointer[table], hash uint64, tag byte, want identity) (e Entry, r ref, current bool) {
+	for at := t.place(hash); ; {
+		g := &t.groups[at]
+		low, high := g.match(tag)
+		for low|high != 0 {
+			var i int
+			i, low, high = next(low, high)
+			r := g.refs[i]
+			c := x.records.chunks[r.chunk()].Load()
+			if shard.Load() != t {
+				return Entry{}, 0, false
+			}
+			e := Entry{at: c, offset: r.offset()}
+			if e.isOf(want) {
+				return e, r, true
+			}
+		}
+		if g.hasFree() {
+			return Entry{}, 0, true
+		}
+		if at++; at == len(t.groups) {
+			at = 0
+		}
+	}
+}
+
+// same is the entry of a document that another entry, perhaps of another index, is of.
+func (x *index) same(e Entry) (Entry, ref) {
+	r := e.fields()
+	return x.byIdentity(identity{r.id(), r.has(hexID)})
+}
+
+// all gives each entry, in no order. Each shard is seen as it is when its turn comes.
+func (x *index) all(yield func(Entry) bool) {
+	var entries []Entry
+	for i := range x.ids.tables {
+		entries = x.shard(&x.ids.tables[i], entries[:0])
+		for _, e := range entries {
+			if !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+// shard appends the entries of a shard, all of one moment.
+func (x *index) shard(shard *atomic.Pointer[table], out []Entry) []Entry {
+	start := len(out)
+	for {
+		t := shard.Load()
+		for r := range t.refs {
+			out = append(out, x.records.entry(r))
+		}
+		if shard.Load() == t {
+			return out
+		}
+		out = out[:start]
+	}
 }
 
 // knows tells whether a revision of a document is not newer than what the index
 // has of it, so that there is nothing to do.
 func (x *index) knows(id, rev string) bool {
-	if e := x.byID(id); e != nil {
-		return compareRevs(rev, e.Rev) <= 0
+	if e, r := x.byID(id); r != 0 {
+		return compareRevs(rev, e.Rev()) <= 0
 	}
 	return x.dead.covers(id, rev)
 }
 
 // older tells whether the index has a live entry of a newer revision.
 func (x *index) older(id, rev string) bool {
-	e := x.byID(id)
-	return e != nil && compareRevs(rev, e.Rev) < 0
+	e, r := x.byID(id)
+	return r != 0 && compareRevs(rev, e.Rev()) < 0
 }
 
-// apply takes an entry in, unless it is known already. old is what it replaces.
-func (x *index) apply(e *Entry) (old *Entry, changed bool) {
-	if x.knows(e.ID, e.Rev) {
-		return nil, false
+// change is what became of one document. old and new are zero where there is none.
+type change struct {
+	old, new Entry
+	made     bool
+}
+
+// apply takes facts in, unless they are known already.
+func (x *index) apply(f *facts) (change, error) {
+	if x.knows(f.id, f.rev) {
+		return change{}, nil
 	}
-	old = x.byID(e.ID)
-	x.dead.lift(e.ID)
-	x.readable(e.ID, e.Rev)
-	x.replace(old, e)
-	return old, true
+	return x.put(f)
+}
+
+// put takes facts in, whatever is known.
+func (x *index) put(f *facts) (change, error) {
+	x.room = f.write(x.room[:0], &x.records.texts)
+	_, old := x.byID(f.id)
+	place, err := x.records.add(x.room)
+	if err != nil {
+		return change{}, err
+	}
+	x.dead.lift(f.id)
+	x.readable(f.id, f.rev)
+	return x.replace(f.id, old, place), nil
 }
 
 // remove takes a document's entry out, unless a newer revision is known, and
-// remembers the removal in any case. old is what was there.
-func (x *index) remove(id, rev string) (old *Entry, changed bool) {
-	old = x.byID(id)
-	if old != nil && compareRevs(rev, old.Rev) < 0 || x.dead.covers(id, rev) {
-		return nil, false
+// remembers the removal in any case.
+func (x *index) remove(id, rev string) change {
+	old, place := x.byID(id)
+	if place != 0 && compareRevs(rev, old.Rev()) < 0 || x.dead.covers(id, rev) {
+		return change{}
 	}
 	x.dead.lay(id, rev)
 	x.readable(id, rev)
-	if old == nil {
-		return nil, false
+	if place == 0 {
+		return change{}
 	}
-	x.replace(old, nil)
-	return old, true
+	return x.replace(id, place, 0)
+}
+
+// forget takes a document's entry out, with what is known of its revisions.
+func (x *index) forget(id string) change {
+	_, place := x.byID(id)
+	x.dead.lift(id)
+	if place == 0 {
+		return change{}
+	}
+	return x.replace(id, place, 0)
 }
 
 // readable forgets that an older revision could not be read.
@@ -102,89 +268,55 @@ func (x *index) readable(id, rev string) {
 	}
 }
 
-// replace changes the entry of one document; old or new may be nil. A host that
+// replace changes the entry of one document; old or new may be 0. A host that
 // both have is never without an entry for a reader.
-func (x *index) replace(old, new *Entry) {
-	if new != nil {
-		x.load[new.Cluster]++
-		x.ids.put(maphash.String(x.seed, new.ID), new.ID, 0, new, x.private)
-		new.names(func(key string, by By) {
-			x.count(key, by, 1) // before a reader can need it
-			x.claim(key, old, new)
-		})
-	}
-	if old != nil {
-		x.load[old.Cluster]--
-		if new == nil {
-			x.ids.delete(maphash.String(x.seed, old.ID), old.ID, x.private)
+func (x *index) replace(id string, old, new ref) change {
+	c := change{old: x.records.entry(old), new: x.records.entry(new), made: true}
+	if new != 0 {
+		x.load[c.new.Cluster()]++
+		x.ids.put(x.idHash(c.new), old, new, x.private)
+		for n, offset := range c.new.places {
+			x.count(n, 1) // before a reader can need it
+			x.claim(n.text, id, refTo(new.chunk(), offset))
 		}
-		old.names(func(key string, by By) {
-			if new == nil || !has(new, key) {
-				x.claim(key, old, nil)
+	}
+	if old != 0 {
+		cluster := c.old.Cluster()
+		if x.load[cluster]--; x.load[cluster] == 0 {
+			delete(x.load, cluster)
+		}
+		if new == 0 {
+			x.ids.delete(x.idHash(c.old), old, x.private)
+		}
+		for n := range c.old.names {
+			if c.new.named(n.text) == 0 {
+				x.claim(n.text, id, 0)
 			}
-			x.count(key, by, -1)
-		})
-	}
-}
-
-func has(e *Entry, key string) bool {
-	by, _ := e.named([]byte(key))
-	return by != 0
-}
-
-// claim decides anew who is found by a key, after old has gone and new has come;
-// either may be nil, or have never had the key.
-func (x *index) claim(key string, old, new *Entry) {
-	bytes := []byte(key)
-	holder, _, _ := x.find(bytes)
-	winner := new
-	if holder != nil && holder != old {
-		if winner == nil || holder.before(winner, bytes) {
-			winner = holder
+			x.count(n, -1)
 		}
+		x.records.drop(old)
 	}
-	rivals := x.rivals[key] // mostly none
-	for _, rival := range rivals {
-		if rival != old && (winner == nil || rival.before(winner, bytes)) {
-			winner = rival
-		}
-	}
-	if len(rivals) > 0 || (holder != nil && holder != old && new != nil) {
-		left := slices.DeleteFunc(append(slices.Clone(rivals), holder, new), func(e *Entry) bool {
-			return e == nil || e == old || e == winner
-		})
-		if len(left) > 0 {
-			x.rivals[key] = left
-		} else {
-			delete(x.rivals, key)
-		}
-	}
-	switch hash := maphash.Bytes(x.seed, bytes); {
-	case winner == holder:
-	case winner == nil:
-		x.hosts.delete(hash, key, x.private)
-	default:
-		by, own := winner.named(bytes)
-		x.hosts.put(hash, own, by, winner, x.private)
-	}
+	x.tidy()
+	return c
 }
 
 // count keeps the numbers that spare look-ups and scans.
-func (x *index) count(key string, by By, n int32) {
-	name, port := splitPort(key)
+func (x *index) count(n name, by int) {
+	text, port := splitPort(textOf(n.text))
 	if port != "" {
-		x.ported.Add(int64(n))
+		x.ported.Add(int64(by))
 	}
-	if by == ByOldDomain {
+	if n.by == ByOldDomain {
 		return
 	}
 	for _, mode := range []Mode{Nested, Flat} {
-		parent, _, _, ok := mode.cut(nil, []byte(name), len(name))
+		var room [tenancy.MaxHostLength]byte
+		parent, _, _, ok := mode.cut(room[:0], n.text[:len(text)], len(text))
 		if !ok {
 			continue
 		}
 		hash := x.childHash(parent, mode)
-		if left := x.children[hash] + n; left > 0 {
+		if left := x.children[hash] + uint32(by); left > 0 {
 			x.children[hash] = left
 		} else {
 			delete(x.children, hash)
@@ -194,6 +326,6 @@ func (x *index) count(key string, by By, n int32) {
 
 // childHash keys children: two parents with one hash cost a scan that finds
 // nothing, and a string for each parent is saved.
-func (x *index) childHash(parent []byte, mode Mode) uint64 {
-	return maphash.Bytes(x.seed, parent) ^ uint64(mode)
+func (x *index) childHash(parent []byte, mode Mode) uint32 {
+	return uint32(maphash.Bytes(x.seed, parent)) ^ uint32(mode)
 }

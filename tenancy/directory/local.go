@@ -2,7 +2,11 @@
 
 package directory
 
-import "github.com/gatehouse-edge/gatehouse/tenancy"
+import (
+	"strings"
+
+	"github.com/gatehouse-edge/gatehouse/tenancy"
+)
 
 // Local is a directory that is asked about changes: what has a name, and with what a
 // new one would be confused.
@@ -18,7 +22,7 @@ func (l Local) Find(key string) (id string, ok bool) {
 	if !ok || m.By == ByOldDomain {
 		return "", false
 	}
-	return m.Entry.ID, true
+	return m.Entry.ID(), true
 }
 
 // Ambiguous names an existing instance with which a new domain could be confused.
@@ -27,5 +31,5 @@ func (l Local) Ambiguous(d tenancy.Domain) (with string, ambiguous bool) {
 	if !ambiguous {
 		return "", false
 	}
-	return a.Entry.Domain, true
+	return strings.Clone(a.Entry.Domain()), true
 }

@@ -95,9 +95,9 @@ func TestAnotherDatabase(t *testing.T) {
 				f := newFeed(newDoc("a", "1-a", "a.test"), newDoc("b", "1-b", "b.test"), newDoc("e", "1-a", "e.test"))
 				d, _ := follow(t, directory.Options{Cluster: f})
 				var gone []string
-				d.Subscribe(func(old, new *directory.Entry) {
-					if new == nil {
-						gone = append(gone, old.ID)
+				d.Subscribe(func(old, new directory.Entry) {
+					if new.IsZero() {
+						gone = append(gone, old.ID())
 					}
 				})
 				replace(f)
@@ -208,8 +208,8 @@ func TestLocalChangesDuringReload(t *testing.T) {
 			"moved.test": fleetDoc(1, 1).ID(), "new.test": "new", fleetName(0): fleetDoc(0, 1).ID(),
 			fleetName(1): "nobody", fleetName(2): "nobody", fleetName(1999): "nobody", fleetName(3): fleetDoc(3, 1).ID(),
 		})
-		if e, _ := d.ByID(fleetDoc(0, 1).ID()); e.Rev != fleetDoc(0, 2).Rev() {
-			t.Errorf("the local change was lost: %s", e.Rev)
+		if e, _ := d.ByID(fleetDoc(0, 1).ID()); e.Rev() != fleetDoc(0, 2).Rev() {
+			t.Errorf("the local change was lost: %s", e.Rev())
 		}
 	})
 }

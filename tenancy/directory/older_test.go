@@ -41,7 +41,7 @@ func TestOlderRevision(t *testing.T) {
 			t.Helper()
 			got := "unknown"
 			if m, ok := d.Resolve("alice.example.com", directory.Nested); ok {
-				got = m.Entry.Rev + " " + m.Entry.State.String()
+				got = m.Entry.Rev() + " " + m.Entry.State().String()
 			}
 			if got != want {
 				t.Errorf("%s: it is %s, want %s", when, got, want)

@@ -98,11 +98,11 @@ func same(t fataler, d *directory.Directory, m *model) {
 	seen := 0
 	for e := range d.All() {
 		seen++
-		if doc := m.live[e.ID]; doc == nil || doc.Rev() != e.Rev {
-			t.Fatalf("%s %s is among all", e.ID, e.Rev)
+		if doc := m.live[e.ID()]; doc == nil || doc.Rev() != e.Rev() {
+			t.Fatalf("%s %s is among all", e.ID(), e.Rev())
 		}
-		if byID, ok := d.ByID(e.ID); !ok || byID != e {
-			t.Fatalf("%s is not found by its id", e.ID)
+		if byID, ok := d.ByID(e.ID()); !ok || byID != e {
+			t.Fatalf("%s is not found by its id", e.ID())
 		}
 	}
 	if seen != len(m.live) {
@@ -115,7 +115,7 @@ func resolved(d *directory.Directory, host string, mode directory.Mode) answer {
 	if !ok {
 		return answer{}
 	}
-	return answer{match.Entry.ID, match.By, match.Slug}
+	return answer{match.Entry.ID(), match.By, match.Slug}
 }
 
 func sameAmbiguity(t fataler, d *directory.Directory, m *model, key string, mode directory.Mode) {
@@ -202,7 +202,7 @@ func TestReadersSeeNoGap(t *testing.T) {
 				default:
 				}
 				for _, host := range []string{"a.test", "b.test", "app.a.test", "other.test"} {
-					if m, ok := d.Resolve(host, directory.Nested); !ok || m.Entry.Domain == "" {
+					if m, ok := d.Resolve(host, directory.Nested); !ok || m.Entry.Domain() == "" {
 						t.Errorf("%s is gone for a moment", host)
 						return
 					}
@@ -211,7 +211,7 @@ func TestReadersSeeNoGap(t *testing.T) {
 				d.Status()
 				d.Ambiguous("test", directory.Nested)
 				for e := range d.All() {
-					_ = e.Domain
+					_ = e.Domain()
 				}
 			}
 		})
@@ -244,7 +244,7 @@ func FuzzResolve(f *testing.F) {
 		if got != want {
 			t.Fatalf("%q %v: %+v, want %+v", host, chosen, got, want)
 		}
-		if v := d.Decide(host, chosen); (v.Match.Entry != nil) != (want.ID != "") {
+		if v := d.Decide(host, chosen); (!v.Match.Entry.IsZero()) != (want.ID != "") {
 			t.Fatalf("%q %v: the verdict is %+v", host, chosen, v)
 		}
 	})

@@ -1,156 +1,306 @@
-// Records: a header and an entry as the bytes of a snapshot's frame.
+// Records: an entry as bytes, which hold no pointer and do not change, so that they
+// can be copied to another place and into a snapshot as they are.
+//
+//	head    4 bytes: the record's size, flags, state
+//	fields  id, revision, prefix, UUID, [domain,] context, locale, [reason,] cluster
+//	names   each: 4 bytes (where the head is, length, role, state), the text; the
+//	        domain first, then the aliases, then the old domain
+//
+// The size, and where a head is, are counted in units of 4 bytes, to which each
+// name and the whole are aligned. Numbers of 4 bytes are little endian. A text has
+// its length, a varint, before it, but for what is canonical (pack.go): 16 bytes.
 
 package directory
 
 import (
 	"encoding/binary"
 	"math"
-	"time"
 
 	"github.com/gatehouse-edge/gatehouse/tenancy"
 )
+
+// unit is what records and names are aligned to, in bytes: references count in
+// units, and so four times as many bytes can be referred to.
+const unit = 4
+
+// maxRecord bounds a record, in bytes: a thousand names of the greatest length, and
+// 220 KB of anything else.
+const maxRecord = 512 << 10
+
+// Bits of a head: the size, the state, flags.
+const (
+	sizeBits = 18
+	sizeMask = 1<<sizeBits - 1
+	stateAt  = sizeBits // 2 bits
+)
+
+// Flags of a head.
+const (
+	onboarded = 1 << (stateAt + 2 + iota)
+	hexID
+	hexRev
+	hexUUID
+	ownDomain // the domain is written otherwise than the key
+	hasReason
+	hexPrefix // "cozy" and 32 digits
+	isPrefix  // the prefix is the domain
+)
+
+// Bits of a name's head, above the distance to the record's head.
+const (
+	lengthAt    = sizeBits
+	lengthMask  = 1<<9 - 1 // MaxHostLength is below that
+	byAt        = lengthAt + 9
+	nameStateAt = byAt + 2
+	lastName    = 1 << 31
+)
+
+// write appends a record; t takes the texts that are shared, nil to keep all in the
+// record. dst ends at a multiple of unit, or is empty.
+func (f *facts) write(dst []byte, t *texts) []byte {
+	start := len(dst)
+	dst = append(dst, 0, 0, 0, 0)
+	head := uint32(f.state) << stateAt
+	set := func(flag uint32, on bool) bool {
+		if on {
+			head |= flag
+		}
+		return on
+	}
+	set(onboarded, f.onboarded)
+	out, packed := packHex(dst, f.id)
+	if dst = out; !set(hexID, packed) {
+		dst = appendText(dst, f.id)
+	}
+	out, packed = packRev(dst, f.rev)
+	if dst = out; !set(hexRev, packed) {
+		dst = appendText(dst, f.rev)
+	}
+	if !set(isPrefix, f.prefix == f.domain) {
+		out, packed = packPrefix(dst, f.prefix)
+		if dst = out; !set(hexPrefix, packed) {
+			dst = appendText(dst, f.prefix)
+		}
+	}
+	out, packed = packUUID(dst, f.uuid)
+	if dst = out; !set(hexUUID, packed) {
+		dst = appendText(dst, f.uuid)
+	}
+	if set(ownDomain, f.domain != f.key) {
+		dst = appendText(dst, f.domain)
+	}
+	dst = t.append(dst, f.context)
+	dst = t.append(dst, f.locale)
+	if set(hasReason, f.reason != "") {
+		dst = t.append(dst, string(f.reason))
+	}
+	dst = align(binary.AppendVarint(dst, int64(f.cluster)), start)
+	last := 0
+	name := func(key string, by By) {
+		last = len(dst)
+		dst = binary.LittleEndian.AppendUint32(dst,
+			uint32(last-start)/unit|uint32(len(key))<<lengthAt|uint32(by)<<byAt|uint32(f.state)<<nameStateAt)
+		dst = align(append(dst, key...), start)
+	}
+	name(f.key, ByDomain)
+	for _, alias := range f.aliases {
+		name(alias, ByAlias)
+	}
+	if f.oldDomain != "" {
+		name(f.oldDomain, ByOldDomain)
+	}
+	dst[last+3] |= lastName >> 24
+	binary.LittleEndian.PutUint32(dst[start:], head|uint32(len(dst)-start)/unit)
+	return dst
+}
 
 func appendText(dst []byte, s string) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
 }
 
-func (h header) append(dst []byte) []byte {
-	for _, s := range []string{h.Identity, h.Database, h.Born, h.Since} {
-		dst = appendText(dst, s)
+// align fills up to a unit, counted from start.
+func align(dst []byte, start int) []byte {
+	for (len(dst)-start)%unit != 0 {
+		dst = append(dst, 0)
 	}
-	known := int64(0)
-	if !h.Known.IsZero() {
-		known = h.Known.UnixMilli()
-	}
-	return binary.AppendVarint(dst, known)
+	return dst
 }
 
-func parseHeader(frame []byte) (h header, ok bool) {
-	r := record{rest: string(frame)}
-	for _, s := range []*string{&h.Identity, &h.Database, &h.Born, &h.Since} {
-		*s = r.text()
-	}
-	if known := r.number(); known != 0 {
-		h.Known = time.UnixMilli(known)
-	}
-	return h, r.whole()
+// name is what stands at a name's place.
+type name struct {
+	text  []byte // a part of the record
+	by    By
+	state tenancy.State
+	back  int // to the record's head, in bytes
+	last  bool
 }
 
-// onboardedBit stands beside the state.
-const onboardedBit = 0x80
-
-// append writes an entry. A key or prefix that is the domain is left out.
-func (e *Entry) append(dst []byte) []byte {
-	key, prefix := e.Key, e.Prefix
-	if key == e.Domain {
-		key = ""
+func nameAt(b []byte) name {
+	w := binary.LittleEndian.Uint32(b)
+	n := int(w >> lengthAt & lengthMask)
+	return name{
+		text: b[unit : unit+n : unit+n], by: By(w >> byAt & 3), state: tenancy.State(w >> nameStateAt & 3),
+		back: int(w&sizeMask) * unit, last: w&lastName != 0,
 	}
-	if prefix == e.Domain {
-		prefix = ""
-	}
-	for _, s := range [...]string{
-		e.ID, e.Rev, e.Domain, key, e.OldDomain, prefix, e.Context, e.Locale, e.UUID, string(e.Reason),
-	} {
-		dst = appendText(dst, s)
-	}
-	dst = binary.AppendUvarint(dst, uint64(len(e.Aliases)))
-	for _, alias := range e.Aliases {
-		dst = appendText(dst, alias)
-	}
-	dst = binary.AppendVarint(dst, int64(e.Cluster))
-	bits := byte(e.State)
-	if e.Onboarded {
-		bits |= onboardedBit
-	}
-	return append(dst, bits)
 }
 
-// parseEntry reads an entry, whose strings are parts of the frame. ok is false
-// for what no directory can have written.
-func parseEntry(frame string) (*Entry, bool) {
-	r := record{rest: frame}
-	e := &Entry{}
-	var reason string
-	for _, s := range [...]*string{
-		&e.ID, &e.Rev, &e.Domain, &e.Key, &e.OldDomain, &e.Prefix, &e.Context, &e.Locale, &e.UUID, &reason,
-	} {
-		*s = r.text()
-	}
-	e.Reason = tenancy.Reason(reason)
-	if e.Key == "" {
-		e.Key = e.Domain
-	}
-	if e.Prefix == "" {
-		e.Prefix = e.Domain
-	}
-	if n := r.length(); n > 0 {
-		e.Aliases = make([]string, n)
-		for i := range e.Aliases {
-			e.Aliases[i] = r.text()
-		}
-	}
-	cluster := r.number()
-	bits := r.byte()
-	state := bits &^ onboardedBit
-	if !r.whole() || e.ID == "" || e.Key == "" ||
-		cluster < math.MinInt32 || cluster > math.MaxInt32 || state > byte(tenancy.Deleting) {
-		return nil, false
-	}
-	e.Cluster, e.State, e.Onboarded = int(cluster), tenancy.State(state), bits&onboardedBit != 0
-	return e, true
-}
+// sizeOf is the size of the record that begins with b, in bytes.
+func sizeOf(b []byte) int { return int(binary.LittleEndian.Uint32(b)&sizeMask) * unit }
 
-// record takes a frame apart; after a mistake it gives nothing any more.
-type record struct {
-	rest   string
+// fields reads the fields of a record in their order; after a mistake, which only
+// what comes from a file can have, it gives nothing any more.
+type fields struct {
+	b      []byte // the record
+	at     int
+	head   uint32
 	broken bool
 }
 
-func (r *record) byte() byte {
-	if len(r.rest) == 0 {
-		r.broken = true
+// fieldsOf reads a record. b begins with it, and may be longer.
+func fieldsOf(b []byte) fields {
+	return fields{b: b, at: unit, head: binary.LittleEndian.Uint32(b)}
+}
+
+func (r *fields) has(flag uint32) bool { return r.head&flag != 0 }
+
+func (r *fields) take(n int) []byte {
+	if n > len(r.b)-r.at {
+		r.broken, r.at = true, len(r.b)
+		return nil
+	}
+	out := r.b[r.at : r.at+n : r.at+n]
+	r.at += n
+	return out
+}
+
+func (r *fields) number() uint64 {
+	n, size := binary.Uvarint(r.b[r.at:])
+	if size <= 0 {
+		r.broken, r.at = true, len(r.b)
 		return 0
 	}
-	b := r.rest[0]
-	r.rest = r.rest[1:]
-	return b
+	r.at += size
+	return n
 }
 
-func (r *record) unsigned() (n uint64) {
-	for shift := 0; shift < 64; shift += 7 {
-		b := r.byte()
-		n |= uint64(b&0x7f) << shift
-		if b < 0x80 {
-			return n
-		}
+func (r *fields) text() []byte {
+	n := r.number()
+	if n > math.MaxInt32 {
+		r.broken = true
+		return nil
 	}
-	r.broken = true
-	return 0
+	return r.take(int(n))
 }
 
-// number is a signed varint.
-func (r *record) number() int64 {
-	n := r.unsigned()
+// either is a field that is packed where the flag says so.
+func (r *fields) either(flag uint32) []byte {
+	if r.has(flag) {
+		return r.take(packedSize)
+	}
+	return r.text()
+}
+
+func (r *fields) id() []byte { return r.either(hexID) }
+
+func (r *fields) rev() (generation uint64, hash []byte) {
+	if r.has(hexRev) {
+		generation = r.number()
+	}
+	return generation, r.either(hexRev)
+}
+
+func (r *fields) prefix() []byte {
+	if r.has(isPrefix) {
+		return nil
+	}
+	return r.either(hexPrefix)
+}
+
+func (r *fields) uuid() []byte { return r.either(hexUUID) }
+
+func (r *fields) domain() []byte {
+	if r.has(ownDomain) {
+		return r.text()
+	}
+	return nil
+}
+
+// shared is a text of which the record may have only the number.
+func (r *fields) shared() (number int, own []byte) {
+	b := r.take(1)
+	if b == nil || b[0] != ownText {
+		if b == nil {
+			return 0, nil
+		}
+		return int(b[0]), nil
+	}
+	return ownText, r.text()
+}
+
+func (r *fields) reason() (number int, own []byte) {
+	if r.has(hasReason) {
+		return r.shared()
+	}
+	return noText, nil
+}
+
+func (r *fields) cluster() int64 {
+	n := r.number()
 	return int64(n>>1) ^ -int64(n&1)
 }
 
-// length is a number of bytes or of things of at least a byte, and so not more
-// than there are left.
-func (r *record) length() int {
-	n := r.unsigned()
-	if r.broken || n > uint64(len(r.rest)) {
-		r.broken, r.rest = true, ""
-		return 0
+// names is where the first name is, after the cluster.
+func (r *fields) names() int { return (r.at + unit - 1) / unit * unit }
+
+// check tells whether a record from a file is one that write can have made. known
+// is the number of shared texts.
+func check(b []byte, known int) bool {
+	if len(b) < 2*unit || len(b) > maxRecord || sizeOf(b) != len(b) {
+		return false
 	}
-	return int(n)
+	r := fieldsOf(b)
+	state := tenancy.State(r.head >> stateAt & 3)
+	if len(r.id()) == 0 || state > tenancy.Deleting {
+		return false
+	}
+	r.rev()
+	r.prefix()
+	r.uuid()
+	if r.domain(); r.broken {
+		return false
+	}
+	for _, next := range []func() (int, []byte){r.shared, r.shared, r.reason} {
+		if number, _ := next(); number < ownText && number >= known || r.broken {
+			return false
+		}
+	}
+	cluster := r.cluster()
+	if cluster < math.MinInt32 || cluster > math.MaxInt32 || r.broken {
+		return false
+	}
+	return checkNames(b, r.names(), state)
 }
 
-func (r *record) text() string {
-	n := r.length()
-	s := r.rest[:n]
-	r.rest = r.rest[n:]
-	return s
+func checkNames(b []byte, at int, state tenancy.State) bool {
+	role := By(0)
+	for first := true; ; first = false {
+		if at+unit > len(b) {
+			return false
+		}
+		w := binary.LittleEndian.Uint32(b[at:])
+		length := int(w >> lengthAt & lengthMask)
+		if length == 0 || length > tenancy.MaxHostLength || length > len(b)-at-unit {
+			return false
+		}
+		n := nameAt(b[at:])
+		if n.back != at || n.state != state || n.by < ByDomain || (n.by == ByDomain) != first || n.by < role ||
+			n.by == ByOldDomain && !n.last {
+			return false
+		}
+		role = n.by
+		at += unit + (length+unit-1)/unit*unit
+		if n.last {
+			return at == len(b)
+		}
+	}
 }
-
-// whole tells whether the frame was right, and read to its end.
-func (r *record) whole() bool { return !r.broken && r.rest == "" }

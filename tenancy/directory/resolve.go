@@ -32,12 +32,18 @@ func (b By) String() string {
 	}
 }
 
-// Match is the instance behind a host.
+// Match is the instance behind a host. Its key is a part of the directory's memory, as
+// the texts of its entry.
 type Match struct {
-	Entry *Entry
+	Entry Entry
 	By    By
 	Slug  string // of an app host, in normal form; else empty
 	Key   string // the instance's name that was found, in normal form
+	state tenancy.State
+}
+
+func (f finding) match() Match {
+	return Match{Entry: f.entry, By: f.name.by, Key: textOf(f.name.text), state: f.name.state}
 }
 
 // resolve finds the instance behind a host: the host's parent by domain or
@@ -62,20 +68,20 @@ func (x *index) byKey(host string, key []byte, name int, mode Mode) (Match, bool
 	parentKey, parentName, slug, isApp := mode.cut(parentRoom[:0], key, name)
 	if isApp {
 		parent = x.named(parentKey, parentName, ported)
-		if parent.Entry != nil && parent.By != ByOldDomain {
+		if parent.By != 0 && parent.By != ByOldDomain {
 			parent.Slug = slug.in(host, key)
 			return parent, true
 		}
 	}
 	own := x.named(key, name, ported)
-	if own.Entry != nil && own.By != ByOldDomain {
+	if own.By != 0 && own.By != ByOldDomain {
 		return own, true
 	}
-	if parent.Entry != nil {
+	if parent.By != 0 {
 		parent.Slug = slug.in(host, key)
 		return parent, true
 	}
-	return own, own.Entry != nil
+	return own, own.By != 0
 }
 
 // named finds the instance of a name: with the port, then without; an instance
@@ -83,15 +89,13 @@ func (x *index) byKey(host string, key []byte, name int, mode Mode) (Match, bool
 func (x *index) named(key []byte, name int, ported bool) Match {
 	var old Match
 	if ported && name < len(key) {
-		e, by, own := x.find(key)
-		if e != nil && by != ByOldDomain {
-			return Match{Entry: e, By: by, Key: own}
+		f := x.find(key)
+		if old = f.match(); old.By != 0 && old.By != ByOldDomain {
+			return old
 		}
-		old = Match{Entry: e, By: by, Key: own}
 	}
-	e, by, own := x.find(key[:name])
-	if e != nil && (by != ByOldDomain || old.Entry == nil) {
-		return Match{Entry: e, By: by, Key: own}
+	if f := x.find(key[:name]); f.name.by != 0 && (f.name.by != ByOldDomain || old.By == 0) {
+		return f.match()
 	}
 	return old
 }

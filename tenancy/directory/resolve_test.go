@@ -125,15 +125,15 @@ func TestResolve(t *testing.T) {
 		m, ok := d.Resolve(c.host, c.mode)
 		id := ""
 		if ok {
-			id = m.Entry.ID
+			id = m.Entry.ID()
 		}
 		if id != c.id || m.By != c.by || m.Slug != c.slug {
 			t.Errorf("%q %v: %q by %v, slug %q; want %q by %v, slug %q", c.host, c.mode, id, m.By, m.Slug, c.id, c.by, c.slug)
 		}
-		if ok != (m.Entry != nil) {
+		if ok != (!m.Entry.IsZero()) {
 			t.Errorf("%q %v: found %v with the entry %v", c.host, c.mode, ok, m.Entry)
 		}
-		if ok && !slices.Contains(append(m.Entry.Aliases, m.Entry.Key, m.Entry.OldDomain), m.Key) {
+		if ok && !slices.Contains(append(m.Entry.Aliases(), m.Entry.Key(), m.Entry.OldDomain()), m.Key) {
 			t.Errorf("%q %v: the key %q is none of the entry's", c.host, c.mode, m.Key)
 		}
 	}
@@ -237,10 +237,10 @@ func TestEntryOf(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e.ID != "id" || e.Rev != "3-c" || e.Domain != "élise.example.com:8080" || e.Key != "xn--lise-9oa.example.com:8080" ||
-		!slices.Equal(e.Aliases, []string{"xn--lise-9oa.org", "elise.net"}) || e.OldDomain != "" ||
-		e.Prefix != e.Domain || e.Context != "ctx" || e.Locale != "fr" || e.UUID != "u-1" || e.Cluster != 2 ||
-		e.State != tenancy.Blocked || e.Reason != tenancy.ReasonUnknown {
+	if e.ID() != "id" || e.Rev() != "3-c" || e.Domain() != "élise.example.com:8080" || e.Key() != "xn--lise-9oa.example.com:8080" ||
+		!slices.Equal(e.Aliases(), []string{"xn--lise-9oa.org", "elise.net"}) || e.OldDomain() != "" ||
+		e.Prefix() != e.Domain() || e.Context() != "ctx" || e.Locale() != "fr" || e.UUID() != "u-1" || e.Cluster() != 2 ||
+		e.State() != tenancy.Blocked || e.Reason() != tenancy.ReasonUnknown {
 		t.Errorf("%+v", e)
 	}
 	for name, doc := range map[string]*tenancy.Instance{

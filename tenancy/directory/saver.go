@@ -60,7 +60,7 @@ func (d *Directory) saveIfNew() {
 	if x == nil {
 		return
 	}
-	err := writeSnapshot(d.opts.Snapshot, d.header(at), x.ids.all)
+	err := writeSnapshot(d.opts.Snapshot, d.header(at), x)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
@@ -91,8 +91,7 @@ func (f *follower) restore() {
 		return
 	}
 	began := d.opts.Now()
-	x := newIndex()
-	head, err := readSnapshot(d.opts.Snapshot, d.header(position{}), func(e *Entry) { x.apply(e) })
+	x, head, err := readSnapshot(d.opts.Snapshot, d.header(position{}))
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
 			d.log.Error("the directory's snapshot is not used", zap.String("path", d.opts.Snapshot), zap.Error(err))
@@ -102,8 +101,8 @@ func (f *follower) restore() {
 	f.since, f.born, f.high = head.Since, head.Born, seqNumber(head.Since)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for e := range d.loading.ids.all { // applied meanwhile
-		x.apply(e)
+	for e := range d.loading.all { // applied meanwhile
+		_, _ = x.apply(e.facts()) // an index that is full by now has told of it
 	}
 	for id, stone := range d.loading.dead.byID {
 		x.remove(id, stone.rev)

@@ -1,122 +1,186 @@
-// Tables: hash tables of entries that readers use without a lock, in shards
+// Tables: hash tables of references that readers use without a lock, in shards
 // small enough to be copied for each change.
 
 package directory
 
 import (
+	"encoding/binary"
 	"math/bits"
 	"slices"
 	"sync/atomic"
 )
 
-// table is one shard: open addressing with linear probing. A copy is a copy of
-// memory, without rehashing. A published table is never written. The nil table
-// is empty.
+// groupSize is how many slots are in a group.
+const groupSize = 12
+
+// group is a cache line, all that a look-up reads of a table mostly. A tag is some
+// bits of a hash, which spare the look at the names of others; it is noRef where a
+// slot is free, and wasRef where one was freed in a group that has been full, so that
+// a probe goes on.
+type group struct {
+	tags [16]byte // those beyond groupSize are not used
+	refs [groupSize]ref
+}
+
+const (
+	noRef = iota
+	wasRef
+	firstTag
+)
+
+const everyByte = 0x0101010101010101
+
+// match has the highest bit set of each byte of two words where the tag may be. What
+// is not the tag is ruled out by whoever compares names.
+func (g *group) match(tag byte) (low, high uint64) {
+	pattern := everyByte * uint64(tag)
+	low = binary.LittleEndian.Uint64(g.tags[:8]) ^ pattern
+	high = uint64(binary.LittleEndian.Uint32(g.tags[8:12])) ^ pattern // never the upper half, as a tag is not 0
+	return (low - everyByte) &^ low & (everyByte << 7), (high - everyByte) &^ high & (everyByte << 7)
+}
+
+// next takes the lowest match from what group.match found.
+func next(low, high uint64) (slot int, restLow, restHigh uint64) {
+	if low != 0 {
+		return bits.TrailingZeros64(low) / 8, low & (low - 1), high
+	}
+	return 8 + bits.TrailingZeros64(high)/8, 0, high & (high - 1)
+}
+
+// hasFree tells whether a probe ends here.
+func (g *group) hasFree() bool {
+	low := binary.LittleEndian.Uint64(g.tags[:8])
+	high := uint64(binary.LittleEndian.Uint32(g.tags[8:12])) | everyByte&^(1<<32-1)
+	return ((low-everyByte)&^low|(high-everyByte)&^high)&(everyByte<<7) != 0
+}
+
+// table is one shard. A published table is never written. The nil table is empty.
 type table struct {
-	slots []slot // a power of two of them
-	used  int
+	groups []group
+	used   int // slots with a reference
+	was    int // slots that were freed in full groups
 }
 
-// slot has all that a look-up compares or returns, in half a cache line: with a
-// million hosts each access to one more line costs more than all the rest.
-type slot struct {
-	key   string // as the entry has it
-	entry *Entry // nil in a free slot
-	tag   uint32 // of the key's hash
-	by    By     // as what the entry has the key
+// place is where a key of a hash begins its way: shards use other bits of it.
+func (t *table) place(hash uint64) int {
+	high, _ := bits.Mul64(hash, uint64(len(t.groups)))
+	return int(high)
 }
 
-// minSlots is the smallest table, for directories of few instances.
-const minSlots = 4
+// tagOf is never one of the marks.
+func tagOf(hash uint64) byte { return max(byte(hash>>shardBits), firstTag) }
 
-// tagOf is the part of a hash that a table uses; shards use other bits.
-func tagOf(hash uint64) uint32 { return uint32(hash >> 32) }
-
-// find is the slot of a key, or nil.
-func (t *table) find(tag uint32, key []byte) *slot {
-	if t == nil {
-		return nil
-	}
-	mask := len(t.slots) - 1
-	for i := int(tag) & mask; ; i = (i + 1) & mask {
-		s := &t.slots[i&(len(t.slots)-1)]
-		if s.entry == nil {
-			return nil
-		}
-		if s.tag == tag && s.key == string(key) {
-			return s
+// slot finds a reference that is there.
+func (t *table) slot(hash uint64, r ref) (*group, int) {
+	for at := t.place(hash); ; at = (at + 1) % len(t.groups) {
+		g := &t.groups[at]
+		for i := range groupSize {
+			if g.refs[i] == r && g.tags[i] >= firstTag {
+				return g, i
+			}
 		}
 	}
 }
 
-// with is the table with one more slot, or with the slot of this key replaced;
-// without is the one without it. They change t itself where inPlace is true and
-// its size fits.
-func (t *table) with(s slot, inPlace bool) *table {
-	replaced := t.find(s.tag, []byte(s.key))
-	if replaced == nil {
-		t = t.sized(1, inPlace)
-		t.insert(s)
+// insert puts a reference into the first slot that is not taken. There must be one.
+func (t *table) insert(hash uint64, r ref) {
+	for at := t.place(hash); ; at = (at + 1) % len(t.groups) {
+		g := &t.groups[at]
+		for i := range groupSize {
+			if g.tags[i] >= firstTag {
+				continue
+			}
+			if g.tags[i] == wasRef {
+				t.was--
+			}
+			g.tags[i], g.refs[i] = tagOf(hash), r
+			t.used++
+			return
+		}
+	}
+}
+
+// with is the table with a reference in the place of another, or with one more where
+// before is 0; without is the one without it. They change t itself where inPlace is
+// true and its size fits. hash tells the hash of what a reference is to.
+func (t *table) with(key uint64, before, r ref, inPlace bool, hash func(ref) uint64) *table {
+	if before != 0 {
+		t = t.copied(inPlace)
+		g, i := t.slot(key, before)
+		g.refs[i] = r
 		return t
 	}
-	t = t.sized(0, inPlace)
-	*t.find(s.tag, []byte(s.key)) = s
+	t = t.sized(1, inPlace, hash)
+	t.insert(key, r)
 	return t
 }
 
-func (t *table) without(tag uint32, key string, inPlace bool) *table {
+func (t *table) without(key uint64, r ref, inPlace bool, hash func(ref) uint64) *table {
 	if t.used == 1 {
 		return nil
 	}
-	t = t.sized(-1, inPlace)
-	mask := len(t.slots) - 1
-	i := int(tag) & mask
-	for t.slots[i].key != key {
-		i = (i + 1) & mask
+	t = t.copied(inPlace)
+	g, i := t.slot(key, r)
+	free := g.hasFree()
+	g.tags[i], g.refs[i] = noRef, 0
+	if !free {
+		g.tags[i] = wasRef
+		t.was++
 	}
-	// What had to step over the slot moves back, so that no probe ends too early.
-	for j := (i + 1) & mask; t.slots[j].entry != nil; j = (j + 1) & mask {
-		home := int(t.slots[j].tag) & mask
-		if (j-home)&mask >= (j-i)&mask {
-			t.slots[i] = t.slots[j]
-			i = j
-		}
-	}
-	t.slots[i] = slot{}
 	t.used--
+	if len(t.groups) > 1 && t.used < len(t.groups)*groupSize/4 {
+		return t.rebuilt(t.used, hash)
+	}
 	return t
 }
 
-// sized is a table to write to, with room for so many more slots.
-func (t *table) sized(more int, inPlace bool) *table {
-	if t == nil {
-		return &table{slots: make([]slot, minSlots)}
-	}
-	used := t.used + more
-	size := max(minSlots, 1<<bits.Len(uint(used+used/3))) // at most 3/4 full
-	if len(t.slots) < size || len(t.slots) > 2*size {
-		out := &table{slots: make([]slot, size)}
-		for _, s := range t.slots {
-			if s.entry != nil {
-				out.insert(s)
-			}
-		}
-		return out
-	}
+func (t *table) copied(inPlace bool) *table {
 	if inPlace {
 		return t
 	}
-	return &table{slots: slices.Clone(t.slots), used: t.used}
+	return &table{groups: slices.Clone(t.groups), used: t.used, was: t.was}
 }
 
-func (t *table) insert(s slot) {
-	mask := len(t.slots) - 1
-	i := int(s.tag) & mask
-	for t.slots[i].entry != nil {
-		i = (i + 1) & mask
+// sized is a table to write to, with room for so many more slots: at most 5/6 are in
+// use, and 2/3 after it has grown.
+func (t *table) sized(more int, inPlace bool, hash func(ref) uint64) *table {
+	if t == nil {
+		return emptyTable(more)
 	}
-	t.slots[i] = s
-	t.used++
+	if (t.used+t.was+more)*6 > len(t.groups)*groupSize*5 {
+		return t.rebuilt(t.used+more, hash)
+	}
+	return t.copied(inPlace)
+}
+
+// emptyTable has 2/3 of its slots for n, and one group at least. A table for very few
+// is full before it grows.
+func emptyTable(n int) *table {
+	return &table{groups: make([]group, (n*3+2*groupSize-1)/(2*groupSize))}
+}
+
+// rebuilt is a table for n slots with what t has.
+func (t *table) rebuilt(n int, hash func(ref) uint64) *table {
+	out := emptyTable(n)
+	for r := range t.refs {
+		out.insert(hash(r), r)
+	}
+	return out
+}
+
+// refs gives each reference.
+func (t *table) refs(yield func(ref) bool) {
+	if t == nil {
+		return
+	}
+	for i := range t.groups {
+		g := &t.groups[i]
+		for j := range groupSize {
+			if g.tags[j] >= firstTag && !yield(g.refs[j]) {
+				return
+			}
+		}
+	}
 }
 
 // shards are the tables of one kind of key. Reading is safe at any time;
@@ -124,50 +188,50 @@ func (t *table) insert(s slot) {
 type shards struct {
 	tables [shardCount]atomic.Pointer[table]
 	count  atomic.Int64
+	hash   func(ref) uint64 // of the key at a place
 }
 
-// shardCount keeps a shard near 1,000 entries in a directory of a million.
-const shardCount = 1024
+// shardCount keeps a shard near 500 names, and its copy near 4 KB, in a directory of
+// two million.
+const (
+	shardBits  = 12
+	shardCount = 1 << shardBits
+)
 
-func (s *shards) find(hash uint64, key []byte) *slot {
-	return s.tables[hash%shardCount].Load().find(tagOf(hash), key)
+func (s *shards) of(hash uint64) *atomic.Pointer[table] { return &s.tables[hash%shardCount] }
+
+// put has a key lead to a place, where it has led to another before, or to none.
+func (s *shards) put(hash uint64, before, r ref, inPlace bool) {
+	shard := s.of(hash)
+	shard.Store(shard.Load().with(hash, before, r, inPlace, s.hash))
+	if before == 0 {
+		s.count.Add(1)
+	}
 }
 
-// put has a key lead to an entry, whatever it led to before.
-func (s *shards) put(hash uint64, key string, by By, e *Entry, inPlace bool) {
-	shard := &s.tables[hash%shardCount]
-	before := shard.Load().size() // it may change in place
-	after := shard.Load().with(slot{key: key, entry: e, tag: tagOf(hash), by: by}, inPlace)
-	shard.Store(after)
-	s.count.Add(int64(after.size() - before))
-}
-
-// delete takes out a key, which must be there.
-func (s *shards) delete(hash uint64, key string, inPlace bool) {
-	shard := &s.tables[hash%shardCount]
-	shard.Store(shard.Load().without(tagOf(hash), key, inPlace))
+// delete takes out a key, which must lead to r.
+func (s *shards) delete(hash uint64, r ref, inPlace bool) {
+	shard := s.of(hash)
+	shard.Store(shard.Load().without(hash, r, inPlace, s.hash))
 	s.count.Add(-1)
 }
 
-func (t *table) size() int {
+// holds tells whether a key leads to r. It is the writer's.
+func (s *shards) holds(hash uint64, r ref) bool {
+	t := s.of(hash).Load()
 	if t == nil {
-		return 0
+		return false
 	}
-	return t.used
-}
-
-// all gives each slot's entry, in no order. Each shard is seen as it is when its
-// turn comes.
-func (s *shards) all(yield func(*Entry) bool) {
-	for i := range s.tables {
-		t := s.tables[i].Load()
-		if t == nil {
-			continue
-		}
-		for _, s := range t.slots {
-			if s.entry != nil && !yield(s.entry) {
-				return
+	for at, n := t.place(hash), 0; n < len(t.groups); at, n = (at+1)%len(t.groups), n+1 {
+		g := &t.groups[at]
+		for i := range groupSize {
+			if g.refs[i] == r && g.tags[i] >= firstTag {
+				return true
 			}
 		}
+		if g.hasFree() {
+			return false
+		}
 	}
+	return false
 }

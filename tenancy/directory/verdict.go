@@ -52,9 +52,9 @@ func (d *Directory) Decide(host string, mode Mode) Verdict {
 		return d.unknown(host, mode)
 	}
 	switch {
-	case match.Entry.State == tenancy.Deleting:
+	case match.state == tenancy.Deleting:
 		return Verdict{Match: match, Code: tenancy.CodeDeleting, Status: http.StatusGone}
-	case match.Entry.State == tenancy.Blocked:
+	case match.state == tenancy.Blocked:
 		return blocked(match)
 	case match.By == ByOldDomain:
 		return Verdict{
@@ -66,7 +66,7 @@ func (d *Directory) Decide(host string, mode Mode) Verdict {
 }
 
 func blocked(match Match) Verdict {
-	reason := match.Entry.Reason
+	reason := match.Entry.Reason()
 	if reason == "" {
 		reason = tenancy.ReasonUnknown
 	}
@@ -80,8 +80,9 @@ func blocked(match Match) Verdict {
 // location is the present host for one of an old domain: the record's port
 // where it has one, else the request's.
 func location(host string, match Match, mode Mode) string {
-	to := mode.join(match.Entry.Key, match.Slug)
-	if _, port := splitPort(match.Entry.Key); port != "" {
+	present := match.Entry.Key()
+	to := mode.join(present, match.Slug)
+	if _, port := splitPort(present); port != "" {
 		return to
 	}
 	if key, ok := tenancy.HostKey(host); ok {
