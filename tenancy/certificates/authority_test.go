@@ -39,6 +39,9 @@ type authority struct {
 	refuse  func(serial string) error // of revocations
 }
 
+// authorityKey is written otherwise in a storage, as the keys of real ones are.
+const authorityKey = "ca.example:14000-dir"
+
 func newAuthority(t testing.TB, name string, c *clock) *authority {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -49,7 +49,7 @@ func TestBrake(t *testing.T) {
 	}
 	left := 0
 	for _, name := range names {
-		left += len(f.left("ca", name)) / 3
+		left += len(f.left(authorityKey, name)) / 3
 	}
 	if left != all-fast {
 		t.Errorf("%d certificates are left", left)
@@ -96,7 +96,7 @@ func TestUninstalled(t *testing.T) {
 	f.clock.advanceTo(rec.RenewAt)
 	d.Want(host)
 	d.noRecord(host)
-	if keys := f.left("ca", host); len(keys) != 0 || f.ca.asks(host) != 1 {
+	if keys := f.left(authorityKey, host); len(keys) != 0 || f.ca.asks(host) != 1 {
 		t.Errorf("%s, %d orders", keys, f.ca.asks(host))
 	}
 	d.state("a.uninstalled.example", certificates.Issued)
@@ -121,7 +121,7 @@ func TestMislaid(t *testing.T) {
 	f.clock.advanceTo(rec.RenewAt)
 	d.Want(host)
 	f.settle(d)
-	if len(f.left("ca", host)) != 3 || f.ca.asks(host) != 1 {
+	if len(f.left(authorityKey, host)) != 3 || f.ca.asks(host) != 1 {
 		t.Fatalf("it was removed, or renewed (%d orders)", f.ca.asks(host))
 	}
 	f.clock.advanceTo(rec.NotAfter)

@@ -110,7 +110,7 @@ func TestGoneMeanwhile(t *testing.T) {
 	f.hosts.remove("a.late.example")
 	open()
 	d.noRecord("a.late.example")
-	if f.storage.Exists(t.Context(), certmagic.StorageKeys.CertsSitePrefix("ca", "a.late.example")) {
+	if f.storage.Exists(t.Context(), certmagic.StorageKeys.CertsSitePrefix(authorityKey, "a.late.example")) {
 		t.Error("its certificate is there")
 	}
 }

@@ -62,7 +62,7 @@ func newFleet(t *testing.T, names ...string) *fleet {
 
 func fleetOn(t *testing.T, open func() *couch.Cluster, names ...string) *fleet {
 	f := &fleet{t: t, open: open, storage: &certmagic.FileStorage{Path: t.TempDir()}, hosts: newHosts(names...), clock: new(clock)}
-	f.ca = newAuthority(t, "ca", f.clock)
+	f.ca = newAuthority(t, authorityKey, f.clock)
 	return f
 }
 

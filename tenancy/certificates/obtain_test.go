@@ -27,7 +27,7 @@ func TestObtained(t *testing.T) {
 		for _, name := range names {
 			rec := two.state(name, certificates.Issued)
 			leaf := two.serves(name)
-			if rec.Serial != serial(leaf) || !rec.NotAfter.Equal(leaf.NotAfter) || rec.Instance != "of-"+name || rec.Issuer != "ca" {
+			if rec.Serial != serial(leaf) || !rec.NotAfter.Equal(leaf.NotAfter) || rec.Instance != "of-"+name || rec.Issuer != authorityKey {
 				t.Errorf("%+v", rec)
 			}
 			if left := rec.NotAfter.Sub(rec.RenewAt); left > 30*24*time.Hour || left < 15*24*time.Hour {
@@ -76,11 +76,11 @@ func TestMoved(t *testing.T) {
 	keys := certmagic.StorageKeys
 	// The writer of one has died between its key and its certificate, of another something
 	// is missing, and of a third nothing is right.
-	other, err := f.storage.Load(t.Context(), keys.SitePrivateKey("ca", "good.moved.example"))
+	other, err := f.storage.Load(t.Context(), keys.SitePrivateKey(authorityKey, "good.moved.example"))
 	must(t, err)
-	must(t, f.storage.Store(t.Context(), keys.SitePrivateKey("ca", "torn.moved.example"), other))
-	must(t, f.storage.Delete(t.Context(), keys.SiteMeta("ca", "lost.moved.example")))
-	must(t, f.storage.Store(t.Context(), keys.SiteCert("ca", "bad.moved.example"), []byte("nothing")))
+	must(t, f.storage.Store(t.Context(), keys.SitePrivateKey(authorityKey, "torn.moved.example"), other))
+	must(t, f.storage.Delete(t.Context(), keys.SiteMeta(authorityKey, "lost.moved.example")))
+	must(t, f.storage.Store(t.Context(), keys.SiteCert(authorityKey, "bad.moved.example"), []byte("nothing")))
 
 	refusing := f.settings(func(s *certificates.Settings) {
 		// A proof that fails does not keep what is there from being renewed.

@@ -135,9 +135,9 @@ const certificatesDir = "certificates"
 
 // remove takes what there is of a name out of the storage. No order of it is under way.
 func (w *leading) remove(ctx context.Context, rec *Record) error {
-	issuers := map[string]certmagic.Issuer{}
+	issuers := map[string]certmagic.Issuer{} // by their keys as the storage has them
 	if rec.Issuer != "" {
-		issuers[rec.Issuer] = nil
+		issuers[certmagic.StorageKeys.Safe(rec.Issuer)] = nil
 	}
 	// Those of configurations before this one may have left something.
 	before, err := w.settings().Storage.List(ctx, certificatesDir, false)
@@ -148,7 +148,7 @@ func (w *leading) remove(ctx context.Context, rec *Record) error {
 		issuers[path.Base(dir)] = nil
 	}
 	for _, issuer := range w.settings().Issuers {
-		issuers[issuer.IssuerKey()] = issuer
+		issuers[certmagic.StorageKeys.Safe(issuer.IssuerKey())] = issuer
 	}
 	for key, issuer := range issuers {
 		held, err := w.heldFrom(ctx, key, rec.Name)

@@ -37,7 +37,7 @@ func TestRemoved(t *testing.T) {
 		a := one.state("a.removed.example", certificates.Issued)
 		one.state("b.removed.example", certificates.Issued)
 		two.serves("a.removed.example")
-		if keys := f.left("ca", "a.removed.example"); len(keys) != 3 {
+		if keys := f.left(authorityKey, "a.removed.example"); len(keys) != 3 {
 			t.Fatalf("in the storage: %s", keys)
 		}
 		f.hosts.remove("a.removed.example")
@@ -46,7 +46,7 @@ func TestRemoved(t *testing.T) {
 			d.Want("a.removed.example")
 		}
 		one.noRecord("a.removed.example")
-		if keys := f.left("ca", "a.removed.example"); len(keys) != 0 {
+		if keys := f.left(authorityKey, "a.removed.example"); len(keys) != 0 {
 			t.Errorf("left in the storage: %s", keys)
 		}
 		if reason := f.ca.reason(a.Serial); reason != 5 {
@@ -81,7 +81,7 @@ func TestDoubt(t *testing.T) {
 		asked := f.hosts.goneAsked()
 		d.Want("a.doubt.example")
 		f.until("it was asked again by itself", func() error { return is(f.hosts.goneAsked() > asked+1, "asked") })
-		if _, err := d.Record(t.Context(), "a.doubt.example"); err != nil || len(f.left("ca", "a.doubt.example")) != 3 {
+		if _, err := d.Record(t.Context(), "a.doubt.example"); err != nil || len(f.left(authorityKey, "a.doubt.example")) != 3 {
 			t.Fatalf("it was removed (%v)", err)
 		}
 	}
@@ -120,7 +120,7 @@ func TestRevocationFails(t *testing.T) {
 		f.hosts.remove(name)
 		d.Want(name)
 		d.noRecord(name)
-		if keys := f.left("ca", name); len(keys) != 0 {
+		if keys := f.left(authorityKey, name); len(keys) != 0 {
 			t.Errorf("left of %s: %s", name, keys)
 		}
 	}
@@ -145,7 +145,7 @@ func TestRemovedOfAnIssuerBefore(t *testing.T) {
 	f.until("it leads again", func() error { return is(d.Leads(), "leading") })
 	d.Want("a.former.example")
 	d.noRecord("a.former.example")
-	if keys := f.left("ca", "a.former.example"); len(keys) != 0 {
+	if keys := f.left(authorityKey, "a.former.example"); len(keys) != 0 {
 		t.Errorf("left in the storage: %s", keys)
 	}
 }

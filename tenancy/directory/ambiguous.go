@@ -52,8 +52,8 @@ func (x *index) above(parent, port string) (Ambiguity, bool) {
 		keys = append(keys, parent+":"+port)
 	}
 	for _, key := range keys {
-		if f := x.find([]byte(key)); f.name.by == ByDomain || f.name.by == ByAlias {
-			return Ambiguity{Entry: f.entry, Key: textOf(f.name.text), Above: true}, true
+		if f := x.find([]byte(key)); f.present() {
+			return Ambiguity{Entry: f.entry(), Key: f.key(), Above: true}, true
 		}
 	}
 	if port != "" || x.ported.Load() == 0 {

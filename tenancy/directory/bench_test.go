@@ -1,207 +1,93 @@
-// Benchmarks: look-ups and changes at a fleet's size, the snapshot, and memory.
+// Benchmarks: look-ups and changes at a fleet's size, while other things go on.
 
 package directory_test
 
 import (
-	"context"
-	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gatehouse-edge/gatehouse/tenancy"
-	"github.com/gatehouse-edge/gatehouse/tenancy/couch"
 	"github.com/gatehouse-edge/gatehouse/tenancy/directory"
 )
 
-// fleetName is the domain of instance i; fleetName and the documents look like
-// those of a stack.
-func fleetName(i int) string { return "tenant" + strconv.Itoa(i*7919%10_000_019) + ".example.com" }
-
-func fleetDoc(i, generation int) *tenancy.Instance {
-	doc := tenancy.NewInstance()
-	doc.Set("_id", fmt.Sprintf("%032x", i))
-	doc.Set("_rev", fmt.Sprintf("%d-%032x", generation, i))
-	doc.Set("domain", fleetName(i))
-	doc.Set("prefix", fmt.Sprintf("cozy%032x", i))
-	doc.Set("uuid", fmt.Sprintf("%08x-0000-4000-8000-000000000000", i))
-	doc.Set("context", "default")
-	doc.Set("locale", "fr")
-	return doc
-}
-
-var fleets struct {
-	sync.Mutex
-	made map[int]*directory.Directory
-}
-
-// fleet is a ready directory of n instances, made once for all benchmarks.
-func fleet(n int) *directory.Directory {
-	fleets.Lock()
-	defer fleets.Unlock()
-	if d := fleets.made[n]; d != nil {
-		return d
-	}
-	d := loaded(n, "")
-	if fleets.made == nil {
-		fleets.made = map[int]*directory.Directory{}
-	}
-	fleets.made[n] = d
-	return d
-}
-
-// loaded is a stopped directory that has read n instances; snapshot may be empty.
-func loaded(n int, snapshot string) *directory.Directory {
-	d := directory.New(directory.Options{Cluster: &fleetFeed{n: n}, Snapshot: snapshot, Wait: time.Hour})
-	d.Start()
-	<-d.Ready()
-	if err := d.Stop(context.Background()); err != nil {
-		panic(err)
-	}
-	runtime.GC()
-	return d
-}
-
-// fleetFeed makes its documents when they are read, so that the memory is the
-// directory's alone.
-type fleetFeed struct{ n int }
-
-func (f *fleetFeed) Info(context.Context, string) (couch.Info, error) {
-	return couch.Info{UpdateSeq: strconv.Itoa(f.n), Born: "1"}, nil
-}
-
-func (f *fleetFeed) Changes(ctx context.Context, _ string, ask couch.Feed, fn func(couch.Change) error) (string, bool, error) {
-	at, _ := strconv.Atoi(ask.Since)
-	if at == f.n {
-		<-ctx.Done()
-		return "", false, ctx.Err()
-	}
-	to := min(f.n, at+couch.PageSize)
-	for i := at; i < to; i++ {
-		if err := fn(change(fleetDoc(i, 1))); err != nil {
-			return "", false, err
-		}
-	}
-	return strconv.Itoa(to), to < f.n, nil
-}
-
-// BenchmarkPlainMap is the floor: one look-up in one map that nobody changes,
-// on the machine as it is while the others are measured.
+// BenchmarkPlainMap is what one look-up costs in one map that nobody changes, on the
+// machine as it is while the others are measured.
 func BenchmarkPlainMap(b *testing.B) {
-	for _, n := range []int{1_000, 100_000, 1_000_000} {
+	for _, n := range []int{1_000, fleetSize()} {
 		b.Run(strconv.Itoa(n), func(b *testing.B) {
-			entries, m := make([]directory.Entry, n), make(map[string]*directory.Entry, n)
+			m := make(map[string]*int, 2*n)
+			values := make([]int, n)
 			for i := range n {
-				m[fleetName(i)] = &entries[i]
+				m[fleetName(i)], m[fleetAlias(i)] = &values[i], &values[i]
 			}
-			hosts := fleetHosts(n, "")
+			hosts := someHosts(n, fleetName)
 			runtime.GC()
-			var next atomic.Uint32
-			b.ResetTimer()
-			b.RunParallel(func(pb *testing.PB) {
-				i := next.Add(1) * 7001
-				for pb.Next() {
-					i++
-					if m[hosts[i&(1<<16-1)]] == nil {
-						b.Error("the wrong answer")
-					}
-				}
-			})
+			lookUp(b, hosts, func(host string) bool { return m[host] != nil })
 		})
 	}
 }
 
-func fleetHosts(n int, prefix string) []string {
-	hosts := make([]string, 1<<16)
-	for i := range hosts {
-		hosts[i] = prefix + fleetName(rand.IntN(n))
-	}
-	return hosts
+// hostKinds are what requests ask for.
+var hostKinds = []struct {
+	name    string
+	of      func(i int) string
+	unknown bool
+}{
+	{"instance", fleetName, false},
+	{"alias", fleetAlias, false},
+	{"app", func(i int) string { return "drive." + fleetName(i) }, false},
+	{"unknown", func(i int) string { return "no.such.app." + fleetName(i) }, true},
 }
 
 func BenchmarkResolve(b *testing.B) {
-	for _, n := range []int{1_000, 100_000, 1_000_000} {
-		for _, c := range []struct{ name, prefix string }{
-			{"instance", ""}, {"app", "drive."}, {"unknown", "no.such.app."},
-		} {
-			b.Run(fmt.Sprintf("%d/%s", n, c.name), func(b *testing.B) {
-				d, hosts := fleet(n), fleetHosts(n, c.prefix)
-				b.ReportAllocs()
-				var next atomic.Uint32
-				b.ResetTimer()
-				b.RunParallel(func(pb *testing.PB) {
-					i := next.Add(1) * 7001
-					for pb.Next() {
-						i++
-						if _, ok := d.Resolve(hosts[i&(1<<16-1)], directory.Nested); ok == (c.name == "unknown") {
-							b.Error("the wrong answer")
-						}
-					}
+	for _, n := range []int{1_000, fleetSize()} {
+		for _, kind := range hostKinds {
+			b.Run(strconv.Itoa(n)+"/"+kind.name, func(b *testing.B) {
+				d, hosts := fleet(n), someHosts(n, kind.of)
+				lookUp(b, hosts, func(host string) bool {
+					_, ok := d.Resolve(host, directory.Nested)
+					return ok != kind.unknown
 				})
 			})
 		}
 	}
 }
 
-// BenchmarkResolveUnderChange has 1,000 changes a second beside the look-ups.
-func BenchmarkResolveUnderChange(b *testing.B) {
-	const n = 1_000_000
-	d, hosts := fleet(n), fleetHosts(n, "")
-	stop, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		tick := time.NewTicker(time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-stop:
-				return
-			case <-tick.C:
-				benchGeneration++
-				d.Apply(fleetDoc(rand.IntN(n), benchGeneration))
-			}
-		}
-	}()
-	b.ReportAllocs()
-	b.ResetTimer()
-	b.RunParallel(func(pb *testing.PB) {
-		i := rand.Uint32()
-		for pb.Next() {
-			i++
-			d.Resolve(hosts[i&(1<<16-1)], directory.Nested)
-		}
-	})
-	b.StopTimer()
-	close(stop)
-	<-done
-}
-
-var benchGeneration = 1
-
 func BenchmarkDecide(b *testing.B) {
-	d, hosts := fleet(100_000), fleetHosts(100_000, "drive.")
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		i++
-		if v := d.Decide(hosts[i&(1<<16-1)], directory.Nested); v.Kind != directory.Serve {
-			b.Fatal(v)
-		}
+	n := fleetSize()
+	for _, kind := range hostKinds {
+		b.Run(kind.name, func(b *testing.B) {
+			d, hosts := fleet(n), someHosts(n, kind.of)
+			lookUp(b, hosts, func(host string) bool {
+				return (d.Decide(host, directory.Nested).Kind == directory.Serve) != kind.unknown
+			})
+		})
 	}
 }
 
-// BenchmarkApply is one change of an instance that is there, document and all.
+// BenchmarkDecideUnderChange has 1,000 changes a second beside the look-ups. Its
+// cpu-ns/op has the changes in it, and its allocations are theirs.
+func BenchmarkDecideUnderChange(b *testing.B) {
+	n := fleetSize()
+	d, hosts := fleet(n), someHosts(n, fleetName)
+	stop := changes(d, n, nil)
+	lookUp(b, hosts, func(host string) bool { return d.Decide(host, directory.Nested).Kind == directory.Serve })
+	stop()
+}
+
+// BenchmarkApply is one change of an instance that is there, document and all. A fifth
+// of them changes the alias.
 func BenchmarkApply(b *testing.B) {
-	for _, n := range []int{100_000, 1_000_000} {
+	for _, n := range []int{100_000, fleetSize()} {
 		b.Run(strconv.Itoa(n), func(b *testing.B) {
 			d := fleet(n)
 			docs := make([]*tenancy.Instance, 1024)
+			var took latencies
 			b.ReportAllocs()
 			i := 0
 			for b.Loop() {
@@ -209,75 +95,98 @@ func BenchmarkApply(b *testing.B) {
 					b.StopTimer()
 					benchGeneration++
 					for j := range docs {
-						docs[j] = fleetDoc((i+j)%n, benchGeneration)
+						docs[j] = parsed(fleetRaw((i+j)*7919%n, benchGeneration))
 					}
 					b.StartTimer()
 				}
+				began := time.Now()
 				if !d.Apply(docs[i%len(docs)]) {
 					b.Fatal("nothing changed")
 				}
+				took.add(time.Since(began))
 				i++
 			}
+			took.report(b, "change")
 		})
 	}
 }
 
-// BenchmarkMemory tells what an instance of one host costs.
-func BenchmarkMemory(b *testing.B) {
-	const n = 200_000
-	for b.Loop() {
-		before := heap()
-		d := loaded(n, "")
-		b.ReportMetric(float64(heap()-before)/n, "B/host")
-		runtime.KeepAlive(d)
-	}
-}
+// benchGeneration is that of the latest revisions. Benchmarks run one at a time.
+var benchGeneration = 1
 
-// BenchmarkSnapshot writes and reads the file of a million instances. Writing is
-// measured as stopping; reading as the time from Start until it is ready, with a
-// store that does not answer.
-func BenchmarkSnapshot(b *testing.B) {
-	const n = 1_000_000
-	path := filepath.Join(b.TempDir(), "directory")
-	loaded(n, path)
-	stat, err := os.Stat(path)
-	if err != nil {
-		b.Fatal(err)
-	}
-	down := newFeed()
-	down.err = errDown
-	b.Run("load", func(b *testing.B) {
-		for b.Loop() {
-			d := directory.New(directory.Options{Cluster: down, Snapshot: path})
-			d.Start()
-			<-d.Ready()
-			b.StopTimer()
-			if err := d.Stop(context.Background()); err != nil || d.Len() != n {
-				b.Fatal(err, d.Len())
-			}
-			b.StartTimer()
-		}
-		b.ReportMetric(float64(stat.Size())/n, "file-B/host")
-	})
-	b.Run("save", func(b *testing.B) {
-		for b.Loop() {
-			b.StopTimer()
-			d := directory.New(directory.Options{Cluster: down, Snapshot: path})
-			d.Start()
-			<-d.Ready()
-			d.Apply(fleetDoc(0, 2))
-			b.StartTimer()
-			if err := d.Stop(context.Background()); err != nil {
-				b.Fatal(err)
+// lookUp asks for hosts on all processors. It reports the processor time of each as
+// well, which does not depend on what else the machine does.
+func lookUp(b *testing.B, hosts []string, ask func(host string) bool) {
+	b.ReportAllocs()
+	var next atomic.Uint32
+	b.ResetTimer()
+	before := processorTime()
+	b.RunParallel(func(pb *testing.PB) {
+		i := next.Add(1) * 7001
+		for pb.Next() {
+			i++
+			if !ask(hosts[i&(1<<16-1)]) {
+				b.Error("the wrong answer")
 			}
 		}
 	})
+	b.ReportMetric(float64(processorTime()-before)/float64(b.N), "cpu-ns/op")
 }
 
-func heap() int64 {
-	var stats runtime.MemStats
-	runtime.GC()
-	runtime.GC()
-	runtime.ReadMemStats(&stats)
-	return int64(stats.HeapAlloc)
+func someHosts(n int, of func(i int) string) []string {
+	hosts := make([]string, 1<<16)
+	for i := range hosts {
+		hosts[i] = of(rand.IntN(n))
+	}
+	return hosts
+}
+
+// changes makes 1,000 changes a second until stop is called, and notes how long each
+// took.
+func changes(d *directory.Directory, n int, took *latencies) (stop func()) {
+	end, done := make(chan struct{}), make(chan struct{})
+	benchGeneration++
+	generation := benchGeneration
+	benchGeneration += 1 << 20
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-end:
+				return
+			case <-tick.C:
+				generation++
+				doc := parsed(fleetRaw(rand.IntN(n), generation))
+				began := time.Now()
+				d.Apply(doc)
+				if took != nil {
+					took.add(time.Since(began))
+				}
+			}
+		}
+	}()
+	return func() {
+		close(end)
+		<-done
+	}
+}
+
+// latencies are how long each of many things took.
+type latencies []time.Duration
+
+func (l *latencies) add(d time.Duration) { *l = append(*l, d) }
+
+func (l latencies) report(b *testing.B, what string) {
+	if len(l) == 0 {
+		return
+	}
+	slices.Sort(l)
+	for _, p := range []struct {
+		name string
+		at   int
+	}{{"p50", len(l) / 2}, {"p99", len(l) * 99 / 100}, {"max", len(l) - 1}} {
+		b.ReportMetric(float64(l[p.at].Microseconds()), p.name+"-"+what+"-µs")
+	}
 }

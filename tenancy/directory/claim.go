@@ -17,22 +17,24 @@ type claimant struct {
 // claim decides anew who is found by a key, after the document id has got an entry
 // with the key at a place, or with 0 has lost its own.
 func (x *index) claim(key []byte, id string, at ref) {
+	var room [2 * packedSize]byte
+	want := identify(room[:0], id)
 	holder := x.find(key)
 	hash := maphash.Bytes(x.seed, key)
 	rivals := x.rivals[string(key)] // mostly none
-	mine := holder.at == 0 || x.isOf(holder.entry, id)
+	mine := holder.place == 0 || holder.entry().isOf(want)
 	if mine && len(rivals) == 0 {
 		switch {
 		case at != 0:
-			x.hosts.put(hash, holder.at, at, x.private)
-		case holder.at != 0:
-			x.hosts.delete(hash, holder.at, x.private)
+			x.hosts.put(hash, holder.place, at, x.private)
+		case holder.place != 0:
+			x.hosts.delete(hash, holder.place, x.private)
 		}
 		return
 	}
 	var all []claimant
 	if !mine {
-		all = append(all, claimant{holder.entry.ID(), holder.entry, holder.at})
+		all = append(all, claimant{holder.entry().ID(), holder.entry(), holder.place})
 	}
 	if at != 0 {
 		all = append(all, claimant{id, x.entryOf(at), at})
@@ -56,10 +58,10 @@ func (x *index) claim(key []byte, id string, at ref) {
 		return 1
 	})
 	switch {
-	case len(all) > 0 && all[0].at != holder.at:
-		x.hosts.put(hash, holder.at, all[0].at, x.private)
-	case len(all) == 0 && holder.at != 0:
-		x.hosts.delete(hash, holder.at, x.private)
+	case len(all) > 0 && all[0].at != holder.place:
+		x.hosts.put(hash, holder.place, all[0].at, x.private)
+	case len(all) == 0 && holder.place != 0:
+		x.hosts.delete(hash, holder.place, x.private)
 	}
 	if len(all) < 2 {
 		delete(x.rivals, string(key))
@@ -75,12 +77,6 @@ func (x *index) claim(key []byte, id string, at ref) {
 // entryOf is the entry with the name at a place.
 func (x *index) entryOf(at ref) Entry {
 	e := x.records.entry(at)
-	e.offset -= uint32(x.nameAt(at).back)
+	e.offset -= x.nameAt(at).back
 	return e
-}
-
-// isOf tells whether an entry is a document's.
-func (x *index) isOf(e Entry, id string) bool {
-	var room [2 * packedSize]byte
-	return e.isOf(identify(room[:0], id))
 }

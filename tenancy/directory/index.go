@@ -24,7 +24,8 @@ type index struct {
 
 	rivals    map[string][]string // ids of the entries that have a key without being found by it
 	load      map[int]int         // cluster → entries
-	children  map[uint32]uint32   // hashed parent → hosts that a parent of that name would take
+	odd       odd
+	children  map[uint32]uint32 // hashed parent → hosts that a parent of that name would take
 	dead      tombstones
 	malformed map[string]string // document id → the revision that could not be read
 	room      []byte            // for a record that is being made
@@ -33,7 +34,7 @@ type index struct {
 func newIndex() *index {
 	x := &index{
 		seed: maphash.MakeSeed(), private: true,
-		rivals: map[string][]string{}, load: map[int]int{}, children: map[uint32]uint32{}, malformed: map[string]string{},
+		rivals: map[string][]string{}, load: map[int]int{}, odd: odd{}, children: map[uint32]uint32{}, malformed: map[string]string{},
 	}
 	x.records.init()
 	x.hosts.hash = func(r ref) uint64 { return maphash.Bytes(x.seed, x.nameAt(r).text) }
@@ -46,11 +47,22 @@ func (x *index) nameAt(r ref) name {
 	return nameAt(x.records.chunks[r.chunk()].Load().buf[r.offset():])
 }
 
-// finding is what a key leads to.
+// finding is what a key leads to. It fits into registers.
 type finding struct {
-	at    ref // the name's
-	entry Entry
-	name  name
+	at    *chunk
+	place ref    // the name's
+	word  uint32 // that begins the name
+}
+
+func (f finding) by() By { return byOf(f.word) }
+
+func (f finding) state() tenancy.State { return stateOf(f.word) }
+
+func (f finding) entry() Entry { return Entry{at: f.at, offset: f.place.offset() - backOf(f.word)} }
+
+func (f finding) key() string {
+	start := f.place.offset() + unit
+	return textOf(f.at.buf[start : start+lengthOf(f.word)])
 }
 
 // find is what has the key; the zero value is nothing. It takes no lock and
@@ -65,41 +77,30 @@ type finding struct {
 func (x *index) find(key []byte) finding {
 	hash := maphash.Bytes(x.seed, key)
 	shard, tag := x.hosts.of(hash), tagOf(hash)
-	for {
-		t := shard.Load()
-		if t == nil {
-			return finding{}
-		}
-		f, current := x.findIn(t, shard, hash, tag, key)
-		if current {
-			return f
-		}
+again:
+	t := shard.Load()
+	if t == nil {
+		return finding{}
 	}
-}
-
-func (x *index) findIn(t *table, shard *atomic.Pointer[table], hash uint64, tag byte, key []byte) (f finding, current bool) {
 	for at := t.place(hash); ; {
 		g := &t.groups[at]
 		low, high := g.match(tag)
 		for low|high != 0 {
 			var i int
 			i, low, high = next(low, high)
-			r := g.refs[i]
-			c := x.records.chunks[r.chunk()].Load()
+			place := g.refs[i]
+			c := x.records.chunks[place.chunk()].Load()
 			if shard.Load() != t {
-				return finding{}, false
+				goto again
 			}
-			offset := r.offset()
-			b := c.buf[offset:]
-			if int(binary.LittleEndian.Uint32(b)>>lengthAt&lengthMask) != len(key) {
-				continue
-			}
-			if n := nameAt(b); string(n.text) == string(key) {
-				return finding{at: r, entry: Entry{at: c, offset: offset - uint32(n.back)}, name: n}, true
+			b := c.buf[place.offset():]
+			word := binary.LittleEndian.Uint32(b)
+			if n := int(lengthOf(word)); n == len(key) && string(b[unit:unit+n]) == string(key) {
+				return finding{at: c, place: place, word: word}
 			}
 		}
 		if g.hasFree() {
-			return finding{}, true
+			return finding{}
 		}
 		if at++; at == len(t.groups) {
 			at = 0
@@ -122,37 +123,28 @@ func (x *index) byID(id string) (Entry, ref) {
 func (x *index) byIdentity(want identity) (Entry, ref) {
 	hash := maphash.Bytes(x.seed, want.text)
 	shard, tag := x.ids.of(hash), tagOf(hash)
-	for {
-		t := shard.Load()
-		if t == nil {
-			return Entry{}, 0
-		}
-		e, r, current := x.byIDIn(t, shard, hash, tag, want)
-		if current {
-			return e, r
-		}
+again:
+	t := shard.Load()
+	if t == nil {
+		return Entry{}, 0
 	}
-}
-
-func (x *index) byIDIn(t *table, shard *atomic.Pointer[table], hash uint64, tag byte, want identity) (e Entry, r ref, current bool) {
 	for at := t.place(hash); ; {
 		g := &t.groups[at]
 		low, high := g.match(tag)
 		for low|high != 0 {
 			var i int
 			i, low, high = next(low, high)
-			r := g.refs[i]
-			c := x.records.chunks[r.chunk()].Load()
+			place := g.refs[i]
+			e := x.records.entry(place)
 			if shard.Load() != t {
-				return Entry{}, 0, false
+				goto again
 			}
-			e := Entry{at: c, offset: r.offset()}
 			if e.isOf(want) {
-				return e, r, true
+				return e, place
 			}
 		}
 		if g.hasFree() {
-			return Entry{}, 0, true
+			return Entry{}, 0
 		}
 		if at++; at == len(t.groups) {
 			at = 0
@@ -274,6 +266,7 @@ func (x *index) replace(id string, old, new ref) change {
 	c := change{old: x.records.entry(old), new: x.records.entry(new), made: true}
 	if new != 0 {
 		x.load[c.new.Cluster()]++
+		x.odd.add(c.new)
 		x.ids.put(x.idHash(c.new), old, new, x.private)
 		for n, offset := range c.new.places {
 			x.count(n, 1) // before a reader can need it
@@ -282,6 +275,7 @@ func (x *index) replace(id string, old, new ref) change {
 	}
 	if old != 0 {
 		cluster := c.old.Cluster()
+		x.odd.remove(c.old)
 		if x.load[cluster]--; x.load[cluster] == 0 {
 			delete(x.load, cluster)
 		}

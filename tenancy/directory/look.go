@@ -68,23 +68,6 @@ func (d *Directory) Load(cluster int) int {
 	return 0
 }
 
-// WithPrefix are the documents' ids of the instances whose databases begin with
-// prefix: one, but where a record was copied, or two have made the same domain. It
-// looks at every entry, which takes some hundreds of milliseconds for a million.
-func (d *Directory) WithPrefix(prefix string) []string {
-	var ids []string
-	wanted, packed := packPrefix(nil, prefix)
-	if !packed {
-		wanted = []byte(prefix)
-	}
-	for e := range d.All() {
-		if e.hasPrefix(wanted, packed) {
-			ids = append(ids, e.ID())
-		}
-	}
-	return ids
-}
-
 // Hosts is the number of names that are found: domains, aliases and old domains.
 func (d *Directory) Hosts() int {
 	if x := d.served.Load(); x != nil {

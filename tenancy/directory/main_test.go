@@ -4,6 +4,8 @@
 package directory_test
 
 import (
+	"fmt"
+	"strconv"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -43,4 +45,20 @@ func fed(docs ...*tenancy.Instance) *directory.Directory {
 		d.Apply(doc)
 	}
 	return d
+}
+
+// fleetName is the domain of instance i; fleetName and the documents look like
+// those of a stack.
+func fleetName(i int) string { return "tenant" + strconv.Itoa(i*7919%10_000_019) + ".example.com" }
+
+func fleetDoc(i, generation int) *tenancy.Instance {
+	doc := tenancy.NewInstance()
+	doc.Set("_id", fmt.Sprintf("%032x", i))
+	doc.Set("_rev", fmt.Sprintf("%d-%032x", generation, i))
+	doc.Set("domain", fleetName(i))
+	doc.Set("prefix", fmt.Sprintf("cozy%032x", i))
+	doc.Set("uuid", fmt.Sprintf("%08x-0000-4000-8000-000000000000", i))
+	doc.Set("context", "default")
+	doc.Set("locale", "fr")
+	return doc
 }

@@ -131,18 +131,21 @@ type name struct {
 	text  []byte // a part of the record
 	by    By
 	state tenancy.State
-	back  int // to the record's head, in bytes
+	back  uint32 // to the record's head, in bytes
 	last  bool
 }
 
 func nameAt(b []byte) name {
 	w := binary.LittleEndian.Uint32(b)
-	n := int(w >> lengthAt & lengthMask)
-	return name{
-		text: b[unit : unit+n : unit+n], by: By(w >> byAt & 3), state: tenancy.State(w >> nameStateAt & 3),
-		back: int(w&sizeMask) * unit, last: w&lastName != 0,
-	}
+	n := lengthOf(w)
+	return name{text: b[unit : unit+n : unit+n], by: byOf(w), state: stateOf(w), back: backOf(w), last: w&lastName != 0}
 }
+
+// What a name's head says.
+func lengthOf(w uint32) uint32          { return w >> lengthAt & lengthMask }
+func byOf(w uint32) By                  { return By(w >> byAt & 3) }
+func stateOf(w uint32) tenancy.State    { return tenancy.State(w >> nameStateAt & 3) }
+func backOf(w uint32) (distance uint32) { return w & sizeMask * unit }
 
 // sizeOf is the size of the record that begins with b, in bytes.
 func sizeOf(b []byte) int { return int(binary.LittleEndian.Uint32(b)&sizeMask) * unit }
@@ -288,12 +291,12 @@ func checkNames(b []byte, at int, state tenancy.State) bool {
 			return false
 		}
 		w := binary.LittleEndian.Uint32(b[at:])
-		length := int(w >> lengthAt & lengthMask)
+		length := int(lengthOf(w))
 		if length == 0 || length > tenancy.MaxHostLength || length > len(b)-at-unit {
 			return false
 		}
 		n := nameAt(b[at:])
-		if n.back != at || n.state != state || n.by < ByDomain || (n.by == ByDomain) != first || n.by < role ||
+		if int(n.back) != at || n.state != state || n.by < ByDomain || (n.by == ByDomain) != first || n.by < role ||
 			n.by == ByOldDomain && !n.last {
 			return false
 		}

@@ -42,10 +42,6 @@ type Match struct {
 	state tenancy.State
 }
 
-func (f finding) match() Match {
-	return Match{Entry: f.entry, By: f.name.by, Key: textOf(f.name.text), state: f.name.state}
-}
-
 // resolve finds the instance behind a host: the host's parent by domain or
 // alias, then the host itself, then the old domain of either; each with its port
 // first, then without. An instance and its old domain are in one table, where
@@ -64,38 +60,43 @@ func (x *index) resolve(host string, mode Mode) (Match, bool) {
 func (x *index) byKey(host string, key []byte, name int, mode Mode) (Match, bool) {
 	var parentRoom [tenancy.MaxHostLength]byte
 	ported := x.ported.Load() > 0
-	var parent Match
+	var parent finding
 	parentKey, parentName, slug, isApp := mode.cut(parentRoom[:0], key, name)
 	if isApp {
 		parent = x.named(parentKey, parentName, ported)
-		if parent.By != 0 && parent.By != ByOldDomain {
-			parent.Slug = slug.in(host, key)
-			return parent, true
+	}
+	f := parent
+	if !f.present() {
+		f = x.named(key, name, ported)
+		isApp = false
+		if !f.present() && parent.place != 0 {
+			f, isApp = parent, true
 		}
 	}
-	own := x.named(key, name, ported)
-	if own.By != 0 && own.By != ByOldDomain {
-		return own, true
+	if f.place == 0 {
+		return Match{}, false
 	}
-	if parent.By != 0 {
-		parent.Slug = slug.in(host, key)
-		return parent, true
+	m := Match{Entry: f.entry(), By: f.by(), Key: f.key(), state: f.state()}
+	if isApp {
+		m.Slug = slug.in(host, key)
 	}
-	return own, own.By != 0
+	return m, true
 }
+
+// present tells whether an instance has the name now, rather than had it.
+func (f finding) present() bool { return f.place != 0 && f.by() != ByOldDomain }
 
 // named finds the instance of a name: with the port, then without; an instance
 // that has it now before one that had it.
-func (x *index) named(key []byte, name int, ported bool) Match {
-	var old Match
+func (x *index) named(key []byte, name int, ported bool) finding {
+	var old finding
 	if ported && name < len(key) {
-		f := x.find(key)
-		if old = f.match(); old.By != 0 && old.By != ByOldDomain {
+		if old = x.find(key); old.present() {
 			return old
 		}
 	}
-	if f := x.find(key[:name]); f.name.by != 0 && (f.name.by != ByOldDomain || old.By == 0) {
-		return f.match()
+	if f := x.find(key[:name]); f.present() || old.place == 0 {
+		return f
 	}
 	return old
 }

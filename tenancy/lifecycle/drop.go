@@ -39,7 +39,7 @@ func (s *Service) others(ctx context.Context, op Operation) (databases, files bo
 	if err != nil {
 		return false, false, err
 	}
-	for _, id := range s.dir.WithPrefix(op.Prefix) {
+	for _, id := range s.dir.WithPrefix(op.Prefix, op.Domain) {
 		if id == op.Instance {
 			continue
 		}

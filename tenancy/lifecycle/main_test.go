@@ -255,7 +255,7 @@ func (d *directory) Len() int {
 	return len(d.known)
 }
 
-func (d *directory) WithPrefix(prefix string) []string {
+func (d *directory) WithPrefix(prefix, _ string) []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var ids []string

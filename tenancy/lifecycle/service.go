@@ -32,8 +32,9 @@ type Directory interface {
 	// Len is how many instances are known, and Loaded whether those are all.
 	Len() int
 	Loaded() bool
-	// WithPrefix are the documents' ids of the instances with this prefix of databases.
-	WithPrefix(prefix string) []string
+	// WithPrefix are the documents' ids of the instances with this prefix of databases,
+	// which is that of an instance with this domain.
+	WithPrefix(prefix, domain string) []string
 	// Quarantine notes that a name, in normal form, is kept from others until then;
 	// the zero time ends it.
 	Quarantine(key string, until time.Time)
