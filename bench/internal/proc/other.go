@@ -1,0 +1,27 @@
+// Other systems: nothing is measured there, and all of it builds.
+
+//go:build !linux
+
+package proc
+
+import (
+	"errors"
+	"syscall"
+	"time"
+)
+
+var errLinux = errors.New("the CPU time and memory of other processes are measured on Linux alone")
+
+func ownGroup() *syscall.SysProcAttr { return nil }
+
+// CPU is not known here.
+func CPU(...int) (time.Duration, error) { return 0, errLinux }
+
+// Family is not known here.
+func Family(int) ([]int, error) { return nil, errLinux }
+
+// RSS is not known here.
+func RSS(int) (now, peak int64, err error) { return 0, 0, errLinux }
+
+// ResetPeak is not possible here.
+func ResetPeak(int) error { return errLinux }
