@@ -1,0 +1,2 @@
+// Package figure has one file for each thing that is measured.
+package figure

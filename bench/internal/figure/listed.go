@@ -1,0 +1,84 @@
+// Listed: a list of all instances.
+
+package figure
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"github.com/gatehouse-edge/gatehouse/bench/internal/peer"
+	"github.com/gatehouse-edge/gatehouse/bench/internal/proc"
+	"github.com/gatehouse-edge/gatehouse/bench/internal/report"
+)
+
+var listed = Figure{
+	Name: "list", Title: "A list of all instances",
+	About:   "`gatehouse instances ls --json` of a part, and of all: the memory of neither side may grow with the list. The server's is its peak while it answers, less what was resident before.",
+	Measure: measureListed,
+}
+
+func measureListed(ctx context.Context, e *Env, f *report.Figure) error {
+	n := largest(e)
+	door, err := e.StartDoor(ctx, e.Upstream.HTTP, n)
+	if err != nil {
+		return err
+	}
+	defer door.Stop()
+	table := report.Table{Columns: []string{"instances", "s", "instances/s", "peak memory of the command, MB", "more memory of the server, MB"}}
+	for _, limit := range []int{n / 100, n / 10, n} {
+		e.Say("list: %d instances", limit)
+		before, _, err := proc.RSS(door.PID())
+		if err != nil {
+			return err
+		}
+		if err := proc.ResetPeak(door.PID()); err != nil {
+			return err
+		}
+		took, client, err := list(ctx, e, door, limit)
+		if err != nil {
+			return err
+		}
+		_, peak, err := proc.RSS(door.PID())
+		if err != nil {
+			return err
+		}
+		table.Add(itoa(limit), seconds(took), fmt.Sprintf("%.0f", float64(limit)/took.Seconds()), megabytes(client), megabytes(peak-before))
+	}
+	f.Tables = []report.Table{table}
+	return nil
+}
+
+// list runs the command, and gives how long it took and the most memory that it had.
+func list(ctx context.Context, e *Env, door *peer.Door, limit int) (time.Duration, int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	defer cancel()
+	var out lineCount
+	var errs bytes.Buffer
+	cmd := exec.CommandContext(ctx, e.Gatehouse, "instances", "ls", "--json", "--limit", itoa(limit), "--address", peer.Address(door.Admin))
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	begin := time.Now()
+	if err := cmd.Run(); err != nil {
+		return 0, 0, fmt.Errorf("instances ls: %w: %s", err, errs.String())
+	}
+	took := time.Since(begin)
+	if int(out) != limit {
+		return 0, 0, fmt.Errorf("instances ls: %d lines and not %d", out, limit)
+	}
+	usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return took, 0, nil
+	}
+	return took, usage.Maxrss << 10, nil
+}
+
+// lineCount counts the lines that are written to it.
+type lineCount int
+
+func (l *lineCount) Write(p []byte) (int, error) {
+	*l += lineCount(bytes.Count(p, []byte{'\n'}))
+	return len(p), nil
+}
