@@ -80,6 +80,7 @@ func run(o options) error {
 				return fmt.Errorf("%s: %w", f.Name, ctx.Err()) // half a report is none
 			}
 			measured.Error = err.Error()
+			env.Dismiss()
 			failed = append(failed, fmt.Errorf("%s: %w", f.Name, err))
 			env.Say("%s: %v", f.Name, err)
 		}

@@ -27,7 +27,7 @@ const (
 // prepare builds the binaries and starts the upstream; clean ends it, and removes what
 // the run has left.
 func prepare(ctx context.Context, quick bool) (env *figure.Env, clean func(), err error) {
-	for _, program := range []string{"nginx", "haproxy"} {
+	for _, program := range []string{"nginx", "haproxy", "wrk"} {
 		if _, err := exec.LookPath(program); err != nil {
 			return nil, nil, fmt.Errorf("%w: `make bench` installs it on Debian", err)
 		}
@@ -50,6 +50,7 @@ func prepare(ctx context.Context, quick bool) (env *figure.Env, clean func(), er
 		Folder: folder, Cache: cache, Gatehouse: filepath.Join(folder, "gatehouse"), Caddy: filepath.Join(folder, "caddy"), Say: say(time.Now()),
 	}
 	clean = func() {
+		env.Dismiss()
 		env.Upstream.Stop()
 		if err := os.RemoveAll(folder); err != nil {
 			env.Say("cleaning up: %v", err)

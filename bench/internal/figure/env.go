@@ -22,6 +22,8 @@ type Env struct {
 	Upstream *peer.Running
 	Quick    bool
 	Root     string // of the module
+
+	cast cast
 }
 
 // Figure measures one thing.
@@ -32,7 +34,7 @@ type Figure struct {
 
 // All are the figures in the order of the report.
 func All() []Figure {
-	return []Figure{proxied, secure, tenants, refused, churn, reload, fleet, control, listed, gobench}
+	return []Figure{proxied, checked, secure, tenants, refused, reload, listed, churn, fleet, control, gobench}
 }
 
 // connections is how many clients there are at a time.

@@ -35,8 +35,18 @@ type target struct {
 	program *peer.Running
 	port    int
 	tenants int
-	maps    bool // it looks hosts up
+	kind
 }
+
+// kind tells targets apart in tables and plots.
+type kind int
+
+const (
+	other   kind = iota
+	ceiling      // no proxy
+	mapped       // a peer that looks hosts up
+	ours
+)
 
 // line starts all proxies, and gives what ends them.
 func line(ctx context.Context, e *Env) (targets []target, stop func(), notes []string, err error) {
@@ -52,15 +62,14 @@ func line(ctx context.Context, e *Env) (targets []target, stop func(), notes []s
 		}
 	}()
 	n := largest(e)
-	stock, err := e.StartStock(ctx, e.Upstream.HTTP)
+	stock, err := e.stockCaddy(ctx)
 	if err != nil {
 		return nil, stop, nil, err
 	}
-	running = append(running, stock.Running)
 	targets = []target{
-		{directName, e.Upstream, e.Upstream.HTTP, n, false},
-		{respondName, stock.Running, stock.Respond, n, false},
-		{stockName, stock.Running, stock.HTTP, n, false},
+		{directName, e.Upstream, e.Upstream.HTTP, n, ceiling},
+		{respondName, stock.Running, stock.Respond, n, other},
+		{stockName, stock.Running, stock.HTTP, n, other},
 	}
 	for _, hosts := range []int{0, n} {
 		for _, p := range []struct {
@@ -72,23 +81,22 @@ func line(ctx context.Context, e *Env) (targets []target, stop func(), notes []s
 				return nil, stop, nil, err
 			}
 			running = append(running, r)
-			name := p.name
+			name, k := p.name, other
 			if hosts > 0 {
+				k = mapped
 				name += ", map of " + tenantsOf(hosts)
 			}
-			targets = append(targets, target{name, r, r.HTTP, n, hosts > 0})
+			targets = append(targets, target{name, r, r.HTTP, n, k})
 		}
 	}
 	for _, size := range sizes(e) {
-		e.Say("starting Gatehouse with %s", tenantsOf(size))
-		d, err := e.StartDoor(ctx, e.Upstream.HTTP, size)
+		d, err := e.door(ctx, size)
 		if err != nil {
 			return nil, stop, nil, err
 		}
-		running = append(running, d.Running)
-		targets = append(targets, target{"Gatehouse, reverse_proxy, " + tenantsOf(size), d.Running, d.HTTP, size, true})
+		targets = append(targets, target{"Gatehouse, reverse_proxy, " + tenantsOf(size), d.Running, d.HTTP, size, ours})
 		if d.ProxyHTTP != 0 {
-			targets = append(targets, target{"Gatehouse, proxy, " + tenantsOf(size), d.Running, d.ProxyHTTP, size, true})
+			targets = append(targets, target{"Gatehouse, proxy, " + tenantsOf(size), d.Running, d.ProxyHTTP, size, ours})
 		} else if size == n {
 			notes = append(notes, noProxy)
 		}
@@ -103,7 +111,7 @@ func measureProxied(ctx context.Context, e *Env, f *report.Figure) error {
 	}
 	defer stop()
 	f.Notes = notes
-	rounds, slice := pick(e, 12, 3), pick(e, 2500*time.Millisecond, 500*time.Millisecond)
+	rounds, slice := pick(e, 12, 2), pick(e, 2500*time.Millisecond, 400*time.Millisecond)
 	var flat []subject
 	for _, t := range targets {
 		flat = append(flat, subject{t.name, e.traffic(t.program, plain(t.port, t.tenants, slice))})
@@ -116,6 +124,9 @@ func measureProxied(ctx context.Context, e *Env, f *report.Figure) error {
 	speed := max(100, float64(int(full.Of(stockName, rate).Median*0.4/100))*100)
 	var calm []subject
 	for _, t := range targets {
+		if t.kind == ceiling || t.kind == mapped {
+			continue
+		}
 		calm = append(calm, subject{t.name, e.traffic(t.program, paced(t.port, t.tenants, slice, speed))})
 	}
 	even, err := e.interleave(ctx, "proxy, at an even rate", rounds, calm)
@@ -128,15 +139,17 @@ func measureProxied(ctx context.Context, e *Env, f *report.Figure) error {
 	var bars []report.Bar
 	for _, t := range targets {
 		own, share := full.Of(t.name, cpu), report.Cell(full.Ratio(t.name, stockName, cpu), "%.2f")
-		evenOwn, evenShare := report.Cell(even.Of(t.name, cpu), "%.1f"), report.Cell(even.Ratio(t.name, stockName, cpu), "%.2f")
-		if t.name == directName {
-			own, share, evenOwn, evenShare = stats.Spread{}, "–", "–", "–"
+		if t.kind == ceiling {
+			own, share = stats.Spread{}, "–"
 		} else {
-			bars = append(bars, report.Bar{Name: t.name, Value: own.Median, Low: own.Q1, High: own.Q3, Highlight: t.maps && t.name[0] == 'G'})
+			bars = append(bars, report.Bar{Name: t.name, Value: own.Median, Low: own.Q1, High: own.Q3, Highlight: t.kind == ours})
 		}
 		flatTable.Add(t.name, report.Cell(own, "%.1f"), share, report.Cell(full.Of(t.name, rate), "%.0f"), report.Cell(full.Of(t.name, p50), "%.0f"),
 			report.Cell(full.Of(t.name, p99), "%.0f"), report.Cell(full.Of(t.name, generator), "%.1f"), report.Cell(full.Of(t.name, behind), "%.1f"))
-		evenTable.Add(t.name, evenOwn, evenShare, report.Cell(even.Of(t.name, p50), "%.0f"), report.Cell(even.Of(t.name, p99), "%.0f"), report.Cell(even.Ratio(t.name, stockName, p99), "%.2f"))
+		if even.Of(t.name, cpu).N == 0 {
+			continue
+		}
+		evenTable.Add(t.name, report.Cell(even.Of(t.name, cpu), "%.1f"), report.Cell(even.Ratio(t.name, stockName, cpu), "%.2f"), report.Cell(even.Of(t.name, p50), "%.0f"), report.Cell(even.Of(t.name, p99), "%.0f"), report.Cell(even.Ratio(t.name, stockName, p99), "%.2f"))
 	}
 	f.Tables = []report.Table{flatTable, evenTable}
 	f.Plots = []report.Plot{{File: "cpu.svg", Title: "CPU for each request, by proxy", SVG: report.Bars("CPU for each request, by proxy", "microseconds, as fast as it goes; less is better; the line is from quartile to quartile", bars)}}

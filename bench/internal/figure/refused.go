@@ -23,17 +23,15 @@ const garbage = "garbage_bytes"
 
 func measureRefused(ctx context.Context, e *Env, f *report.Figure) error {
 	n := largest(e)
-	stock, err := e.StartStock(ctx, e.Upstream.HTTP)
+	stock, err := e.stockCaddy(ctx)
 	if err != nil {
 		return err
 	}
-	defer stock.Stop()
-	door, err := e.StartDoor(ctx, e.Upstream.HTTP, n)
+	door, err := e.door(ctx, n)
 	if err != nil {
 		return err
 	}
-	defer door.Stop()
-	slice := pick(e, 2500*time.Millisecond, 500*time.Millisecond)
+	slice := pick(e, 2400*time.Millisecond, 400*time.Millisecond)
 	plan := func(port int, host load.AppendHost, status int, header string) load.Plan {
 		return load.Plan{Address: peer.Address(port), Connections: connections, Host: host, Status: status, Header: header, Duration: slice}
 	}
@@ -53,7 +51,7 @@ func measureRefused(ctx context.Context, e *Env, f *report.Figure) error {
 	for _, r := range rows {
 		subjects = append(subjects, subject{r.name, e.counted(r.program, e.traffic(r.program, r.plan))})
 	}
-	samples, err := e.interleave(ctx, "refused", pick(e, 10, 3), subjects)
+	samples, err := e.interleave(ctx, "refused", pick(e, 10, 2), subjects)
 	if err != nil {
 		return err
 	}

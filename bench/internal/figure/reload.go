@@ -4,10 +4,12 @@ package figure
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
 
+	"github.com/gatehouse-edge/gatehouse/bench/internal/peer"
 	"github.com/gatehouse-edge/gatehouse/bench/internal/proc"
 	"github.com/gatehouse-edge/gatehouse/bench/internal/report"
 	"github.com/gatehouse-edge/gatehouse/bench/internal/stats"
@@ -15,70 +17,50 @@ import (
 
 var reload = Figure{
 	Name: "reload", Title: "Through reloads of the configuration",
-	About:   "Requests at an even rate; in every second slice, in random order, a changed Caddyfile is given to the admin endpoint in the middle. Caddy closes the connections of the old configuration, so all 32 are made anew. The peak is that of the slice (`clear_refs`, `VmHWM`).",
+	About:   "Requests at an even rate; in other slices, in random order, a changed Caddyfile is given to the admin endpoint in the middle; stock Caddy, of whose own way of reloading all of it is a part, beside it. Caddy closes the connections of the old configuration, so all 32 are made anew. The peak of memory is that of the slice, looked at every 5 ms.",
 	Measure: measureReload,
 }
 
 const (
-	reloadTime = "reload_s"
-	growth     = "peak_of_before" // peak of the resident memory in the slice, of that before
-	reloadName = "with a reload"
+	reloadTime  = "reload_s"
+	growth      = "peak_of_before" // peak of the memory in the slice, of that before
+	reloadName  = "with a reload"
+	stockQuiet  = "stock Caddy, quiet"
+	stockReload = "stock Caddy, with a reload"
 )
 
 func measureReload(ctx context.Context, e *Env, f *report.Figure) error {
 	n := largest(e)
-	door, err := e.StartDoor(ctx, e.Upstream.HTTP, n)
+	stock, err := e.stockCaddy(ctx)
 	if err != nil {
 		return err
 	}
-	defer door.Stop()
+	door, err := e.door(ctx, n)
+	if err != nil {
+		return err
+	}
 	port, name := best(door)
 	speed, err := e.calm(ctx, door.Running, port, n, 0.2)
 	if err != nil {
 		return err
 	}
 	slice := pick(e, 5*time.Second, 1500*time.Millisecond)
-	calm := e.traffic(door.Running, paced(port, n, slice, speed))
-	round := 0
-	measured := func(with bool) func(context.Context) (map[string]float64, error) {
-		return func(ctx context.Context) (map[string]float64, error) {
-			before, _, err := proc.RSS(door.PID())
-			if err != nil {
-				return nil, err
-			}
-			if err := proc.ResetPeak(door.PID()); err != nil {
-				return nil, err
-			}
-			took := make(chan result, 1)
-			if with {
-				round++
-				config := door.Other(round)
-				go func() { took <- takeUp(ctx, door.Call, config, slice/2) }()
-			}
-			values, err := calm(ctx)
-			if err != nil {
-				return nil, err
-			}
-			if with {
-				r := <-took
-				if r.err != nil {
-					return nil, r.err
-				}
-				values[reloadTime] = r.took.Seconds()
-			}
-			_, peak, err := proc.RSS(door.PID())
-			values[growth] = float64(peak) / float64(before)
-			return values, err
-		}
-	}
-	samples, err := e.interleave(ctx, "reload", pick(e, 10, 3), []subject{{quietName, measured(false)}, {reloadName, measured(true)}})
+	front := traced{door.Running, e.traffic(door.Running, paced(port, n, slice, speed)), slice / 2}
+	peers := traced{stock.Running, e.traffic(stock.Running, paced(stock.HTTP, n, slice, speed)), slice / 2}
+	samples, err := e.interleave(ctx, "reload", pick(e, 10, 2), []subject{
+		{quietName, front.quiet}, {reloadName, front.reloaded}, {stockQuiet, peers.quiet}, {stockReload, peers.reloaded},
+	})
 	if err != nil {
 		return err
 	}
 	f.Samples = samples
 	table := report.Table{Columns: []string{name + ", " + tenantsOf(n), "reload, s", "p50 µs", "p99 µs", "p99 of the quiet", "peak memory of that before", "failed requests", "connections made anew"}}
-	for _, s := range []string{quietName, reloadName} {
-		table.Add(s, report.Cell(samples.Of(s, reloadTime), "%.3f"), report.Cell(samples.Of(s, p50), "%.0f"), report.Cell(samples.Of(s, p99), "%.0f"), report.Cell(samples.Ratio(s, quietName, p99), "%.2f"),
+	for _, s := range []string{quietName, reloadName, stockQuiet, stockReload} {
+		base := quietName
+		if s == stockReload || s == stockQuiet {
+			base = stockQuiet
+		}
+		table.Add(s, report.Cell(samples.Of(s, reloadTime), "%.3f"), report.Cell(samples.Of(s, p50), "%.0f"), report.Cell(samples.Of(s, p99), "%.0f"), report.Cell(samples.Ratio(s, base, p99), "%.2f"),
 			report.Cell(samples.Of(s, growth), "%.3f"), report.Cell(samples.Of(s, failures), "%.0f"), report.Cell(samples.Of(s, reconnects), "%.0f"))
 	}
 	f.Tables = []report.Table{table}
@@ -92,6 +74,47 @@ func measureReload(ctx context.Context, e *Env, f *report.Figure) error {
 	return nil
 }
 
+// traced is a program with traffic whose memory is looked at meanwhile.
+type traced struct {
+	program *peer.Running
+	traffic func(context.Context) (map[string]float64, error)
+	wait    time.Duration // until a reload
+}
+
+func (t *traced) quiet(ctx context.Context) (map[string]float64, error) {
+	before, err := proc.Memory(t.program.PID())
+	if err != nil {
+		return nil, err
+	}
+	peak := proc.Watch(t.program.PID())
+	values, err := t.traffic(ctx)
+	most := peak()
+	if err == nil {
+		values[growth] = float64(most) / float64(before)
+	}
+	return values, err
+}
+
+// reloaded is quiet with a reload in the middle.
+func (t *traced) reloaded(ctx context.Context) (map[string]float64, error) {
+	type outcome struct {
+		took time.Duration
+		err  error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		took, err := takeUp(ctx, t.program, t.wait)
+		done <- outcome{took, err}
+	}()
+	values, err := t.quiet(ctx)
+	o := <-done
+	if err = errors.Join(err, o.err); err != nil {
+		return nil, err
+	}
+	values[reloadTime] = o.took.Seconds()
+	return values, nil
+}
+
 // lost is the goal that no request fails; the worst slice counts.
 func lost(samples stats.Samples) report.Goal {
 	most := samples.Of(reloadName, failures).Max
@@ -102,20 +125,14 @@ func lost(samples stats.Samples) report.Goal {
 	return g
 }
 
-// result is how long a reload took.
-type result struct {
-	took time.Duration
-	err  error
-}
-
-// takeUp waits, and then has a configuration taken up.
-func takeUp(ctx context.Context, call func(ctx context.Context, method, path, contentType, body string) (string, error), config string, wait time.Duration) result {
+// takeUp waits, has a changed configuration taken up, and gives how long that took.
+func takeUp(ctx context.Context, program *peer.Running, wait time.Duration) (time.Duration, error) {
 	select {
 	case <-time.After(wait):
 	case <-ctx.Done():
-		return result{err: ctx.Err()}
+		return 0, ctx.Err()
 	}
 	begin := time.Now()
-	_, err := call(ctx, http.MethodPost, "/load", "text/caddyfile", config)
-	return result{time.Since(begin), err}
+	_, err := program.Call(ctx, http.MethodPost, "/load", "text/caddyfile", program.Changed())
+	return time.Since(begin), err
 }

@@ -31,36 +31,34 @@ func measureSecure(ctx context.Context, e *Env, f *report.Figure) error {
 	}()
 	n := largest(e)
 	var targets []target
-	stock, err := e.StartStock(ctx, e.Upstream.HTTP)
+	stock, err := e.stockCaddy(ctx)
 	if err != nil {
 		return err
 	}
-	running = append(running, stock.Running)
-	targets = append(targets, target{stockName, stock.Running, stock.HTTPS, n, false})
+	targets = append(targets, target{stockName, stock.Running, stock.HTTPS, n, other})
 	nginx, err := e.Nginx(ctx, e.Upstream.HTTP, 0)
 	if err != nil {
 		return err
 	}
 	running = append(running, nginx)
-	targets = append(targets, target{nginxName, nginx, nginx.HTTPS, n, false})
+	targets = append(targets, target{nginxName, nginx, nginx.HTTPS, n, other})
 	haproxy, err := e.HAProxy(ctx, e.Upstream.HTTP, 0)
 	if err != nil {
 		return err
 	}
 	running = append(running, haproxy)
-	targets = append(targets, target{haproxyName, haproxy, haproxy.HTTPS, n, false})
-	door, err := e.StartDoor(ctx, e.Upstream.HTTP, n)
+	targets = append(targets, target{haproxyName, haproxy, haproxy.HTTPS, n, other})
+	door, err := e.door(ctx, n)
 	if err != nil {
 		return err
 	}
-	running = append(running, door.Running)
-	targets = append(targets, target{"Gatehouse, reverse_proxy", door.Running, door.HTTPS, n, true})
+	targets = append(targets, target{"Gatehouse, reverse_proxy", door.Running, door.HTTPS, n, ours})
 	if door.ProxyHTTPS != 0 {
-		targets = append(targets, target{"Gatehouse, proxy", door.Running, door.ProxyHTTPS, n, true})
+		targets = append(targets, target{"Gatehouse, proxy", door.Running, door.ProxyHTTPS, n, ours})
 	} else {
 		f.Notes = append(f.Notes, noProxy)
 	}
-	slice := pick(e, 2500*time.Millisecond, 500*time.Millisecond)
+	slice := pick(e, 2400*time.Millisecond, 400*time.Millisecond)
 	var subjects []subject
 	for _, t := range targets {
 		plan := load.Plan{Address: peer.Address(t.port), Roots: e.Cert.Roots, Connections: connections, Host: active(n), Status: 200, Duration: slice}

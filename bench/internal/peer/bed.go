@@ -33,6 +33,8 @@ type Running struct {
 	*proc.Process
 	HTTP, HTTPS int // ports; 0 where there is none
 	Admin       int
+	config      string // a Caddyfile, with a verb for the grace period; for one goroutine
+	changes     int
 }
 
 // Address is that of a port on loopback.

@@ -15,7 +15,7 @@ const caddyGlobals = `	admin 127.0.0.1:%d
 	persist_config off
 	auto_https off
 	skip_install_trust
-	grace_period 5s
+	grace_period %%dms
 	servers {
 		protocols h1 h2
 	}
@@ -27,6 +27,16 @@ type Stock struct {
 	*Running
 	Respond int // the port of the floor: Caddy's `respond`
 }
+
+// Changed gives the Caddyfile with another change each time, of what nobody meets, so that
+// its load is a reload.
+func (r *Running) Changed() string {
+	r.changes++
+	return fmt.Sprintf(r.config, grace+r.changes)
+}
+
+// grace is the grace period in milliseconds.
+const grace = 5000
 
 // StartStock starts stock Caddy with one site, which is the cheapest that it can be.
 func (b *Bed) StartStock(ctx context.Context, upstream int) (*Stock, error) {
@@ -48,7 +58,7 @@ http://:%d {
 	respond "hello from the front door itself"
 }
 `, ports[1], upstream, ports[2], b.Cert.Chain, b.Cert.Key, upstream, ports[3])
-	folder, err := b.place("caddy", "Caddyfile", config)
+	folder, err := b.place("caddy", "Caddyfile", fmt.Sprintf(config, grace))
 	if err != nil {
 		return nil, err
 	}
@@ -56,6 +66,7 @@ http://:%d {
 	if err != nil {
 		return nil, err
 	}
+	r.config = config
 	r.Admin, r.HTTP, r.HTTPS = ports[0], ports[1], ports[2]
 	return &Stock{Running: r, Respond: ports[3]}, nil
 }

@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/gatehouse-edge/gatehouse/bench/internal/fixture"
@@ -24,7 +23,6 @@ type Door struct {
 	Tenants               int
 	ProxyHTTP, ProxyHTTPS int           // of `tenancy { proxy … }`; 0 where the binary has no such option
 	Loaded                time.Duration // from the start until the directory was ready
-	config                string        // the Caddyfile
 }
 
 // gatehouseGlobals are the app's options.
@@ -114,8 +112,8 @@ func (b *Bed) startDoor(ctx context.Context, folder, store string, env []string,
 		ports = ports[:3]
 	}
 	d := &Door{Tenants: n}
-	d.config = fmt.Sprintf("{\n"+caddyGlobals+gatehouseGlobals+"}\n", ports[0], store, filepath.Join(folder, "directory")) + sites
-	if err := os.WriteFile(filepath.Join(folder, "Caddyfile"), []byte(d.config), 0o600); err != nil {
+	config := fmt.Sprintf("{\n"+caddyGlobals+gatehouseGlobals+"}\n", ports[0], store, filepath.Join(folder, "directory")) + sites
+	if err := os.WriteFile(filepath.Join(folder, "Caddyfile"), fmt.Appendf(nil, config, grace), 0o600); err != nil {
 		return nil, err
 	}
 	begin := time.Now()
@@ -123,6 +121,7 @@ func (b *Bed) startDoor(ctx context.Context, folder, store string, env []string,
 	if err != nil {
 		return nil, err
 	}
+	d.config = config
 	d.Admin, d.HTTP, d.HTTPS = ports[0], ports[1], ports[2]
 	if own {
 		d.ProxyHTTP, d.ProxyHTTPS = ports[3], ports[4]
@@ -165,10 +164,4 @@ func (r *Running) Get(ctx context.Context, path string, to any) error {
 		return err
 	}
 	return json.Unmarshal([]byte(resp), to)
-}
-
-// Other gives the Caddyfile with a change in it that changes nothing of what is served, so
-// that a load of it is a reload.
-func (d *Door) Other(round int) string {
-	return strings.Replace(d.config, "grace_period 5s", fmt.Sprintf("grace_period %dms", 5000+round), 1)
 }

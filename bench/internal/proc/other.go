@@ -20,8 +20,8 @@ func CPU(...int) (time.Duration, error) { return 0, errLinux }
 // Family is not known here.
 func Family(int) ([]int, error) { return nil, errLinux }
 
-// RSS is not known here.
-func RSS(int) (now, peak int64, err error) { return 0, 0, errLinux }
+// Memory is not known here.
+func Memory(int) (int64, error) { return 0, errLinux }
 
-// ResetPeak is not possible here.
-func ResetPeak(int) error { return errLinux }
+// Watch is not possible here.
+func Watch(int) (stop func() int64) { return func() int64 { return 0 } }

@@ -47,26 +47,6 @@ func Family(pid int) ([]int, error) {
 	return family, nil
 }
 
-// RSS is the memory that a process has resident, in bytes, now and at its peak since
-// its start or the last ResetPeak.
-func RSS(pid int) (now, peak int64, err error) {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, 0, err
-	}
-	now, err = kilobytes(raw, "VmRSS:")
-	if err != nil {
-		return 0, 0, err
-	}
-	peak, err = kilobytes(raw, "VmHWM:")
-	return now, peak, err
-}
-
-// ResetPeak lets the peak of RSS begin anew (proc(5), clear_refs).
-func ResetPeak(pid int) error {
-	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0)
-}
-
 func kilobytes(status []byte, key string) (int64, error) {
 	_, rest, ok := bytes.Cut(status, []byte("\n"+key))
 	fields := bytes.Fields(rest[:min(len(rest), 64)])

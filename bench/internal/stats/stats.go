@@ -18,15 +18,6 @@ func Of(values []float64) Spread {
 	return Spread{Min: v[0], Q1: quantile(v, 0.25), Median: quantile(v, 0.5), Q3: quantile(v, 0.75), Max: v[len(v)-1], N: len(v)}
 }
 
-// Quantile is the value that a part q of all are at or below, between two of them where
-// it falls so; 0 where there are none.
-func Quantile(values []float64, q float64) float64 {
-	if len(values) == 0 {
-		return 0
-	}
-	return quantile(slices.Sorted(slices.Values(values)), q)
-}
-
 func quantile(sorted []float64, q float64) float64 {
 	at := q * float64(len(sorted)-1)
 	low := int(at)
@@ -46,6 +37,16 @@ type Samples []Sample
 
 // Of is the spread of one value over a subject's slices.
 func (s Samples) Of(subject, value string) Spread { return Of(s.all(subject, value)) }
+
+// Quantile is what a part q of a subject's values are at or below; 0 where there are none.
+func (s Samples) Quantile(subject, value string, q float64) float64 {
+	v := s.all(subject, value)
+	if len(v) == 0 {
+		return 0
+	}
+	slices.Sort(v)
+	return quantile(v, q)
+}
 
 func (s Samples) all(subject, value string) (out []float64) {
 	for _, sample := range s {
