@@ -52,6 +52,7 @@ func Start(c Command) (*Process, error) {
 	go func() {
 		defer close(p.done)
 		_ = p.cmd.Wait() // what went wrong is in its output
+		p.kill()         // its children, should it have left some
 	}()
 	return p, nil
 }
@@ -59,7 +60,7 @@ func Start(c Command) (*Process, error) {
 // PID is the id of the process, and of its group.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Stop asks the program to end, and kills it with its children where it does not.
+// Stop asks the program to end, and kills what is left of it and of its children then.
 // It may be called more than once.
 func (p *Process) Stop() {
 	if p == nil {
@@ -69,10 +70,13 @@ func (p *Process) Stop() {
 	select {
 	case <-p.done:
 	case <-time.After(stopTime):
-		_ = syscall.Kill(-p.PID(), syscall.SIGKILL)
+		p.kill()
 		<-p.done
 	}
 }
+
+// kill ends the whole group, which may have nobody any more.
+func (p *Process) kill() { _ = syscall.Kill(-p.PID(), syscall.SIGKILL) }
 
 // Await tries until ready is content, the program has ended, or ctx has.
 func (p *Process) Await(ctx context.Context, ready func(context.Context) error) error {
