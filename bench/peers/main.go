@@ -29,6 +29,7 @@ type options struct {
 	quick     bool
 	only, out string
 	json      string
+	gatehouse string
 }
 
 func main() {
@@ -41,6 +42,7 @@ func main() {
 	flag.StringVar(&o.only, "only", "", "measure these alone, by commas: "+strings.Join(names, ", "))
 	flag.StringVar(&o.out, "out", "", "the Markdown file; plots go beside it (default bench/RESULTS.md or RESULTS-quick.md; with --only, standard output)")
 	flag.StringVar(&o.json, "json", "", "a file for all slices as JSON")
+	flag.StringVar(&o.gatehouse, "gatehouse", "", "a binary of Gatehouse to measure; else that of this checkout is built")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		fmt.Fprintln(os.Stderr, "peers: there are no arguments, only flags; see --help")
@@ -65,12 +67,12 @@ func run(o options) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	env, clean, err := prepare(ctx, o.quick)
+	env, clean, err := prepare(ctx, o.quick, o.gatehouse)
 	if err != nil {
 		return err
 	}
 	defer clean()
-	r := &report.Report{Quick: o.quick, Machine: machine(ctx, env)}
+	r := &report.Report{Quick: o.quick, Machine: machine(ctx, env, o.gatehouse)}
 	var failed []error
 	for _, f := range chosen {
 		measured := &report.Figure{Name: f.Name, Title: f.Title, About: f.About}

@@ -26,7 +26,7 @@ const (
 
 // prepare builds the binaries and starts the upstream; clean ends it, and removes what
 // the run has left.
-func prepare(ctx context.Context, quick bool) (env *figure.Env, clean func(), err error) {
+func prepare(ctx context.Context, quick bool, gatehouse string) (env *figure.Env, clean func(), err error) {
 	for _, program := range []string{"nginx", "haproxy", "wrk"} {
 		if _, err := exec.LookPath(program); err != nil {
 			return nil, nil, fmt.Errorf("%w: `make bench` installs it on Debian", err)
@@ -56,15 +56,23 @@ func prepare(ctx context.Context, quick bool) (env *figure.Env, clean func(), er
 			env.Say("cleaning up: %v", err)
 		}
 	}
-	if err := start(ctx, env); err != nil {
+	build := map[string]string{env.Caddy: stockPackage}
+	if gatehouse == "" {
+		build[env.Gatehouse] = ownPackage
+	} else if env.Gatehouse, err = filepath.Abs(gatehouse); err != nil {
+		clean()
+		return nil, nil, err
+	}
+	if err := start(ctx, env, build); err != nil {
 		clean()
 		return nil, nil, err
 	}
 	return env, clean, nil
 }
 
-func start(ctx context.Context, env *figure.Env) error {
-	for binary, pkg := range map[string]string{env.Gatehouse: ownPackage, env.Caddy: stockPackage} {
+// start builds packages, by the names of their binaries, and starts the upstream.
+func start(ctx context.Context, env *figure.Env, build map[string]string) error {
+	for binary, pkg := range build {
 		env.Say("building %s", pkg)
 		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, pkg)
 		proc.Bind(cmd)
