@@ -44,7 +44,7 @@ func measureReload(ctx context.Context, e *Env, f *report.Figure) error {
 	if err != nil {
 		return err
 	}
-	slice := pick(e, 5*time.Second, 1500*time.Millisecond)
+	slice := pick(e, 5*time.Second, time.Second)
 	front := traced{door.Running, e.traffic(door.Running, paced(port, n, slice, speed)), slice / 2}
 	peers := traced{stock.Running, e.traffic(stock.Running, paced(stock.HTTP, n, slice, speed)), slice / 2}
 	samples, err := e.interleave(ctx, "reload", pick(e, 10, 2), []subject{

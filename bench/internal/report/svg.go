@@ -10,8 +10,8 @@ import (
 )
 
 // palette has colours that differ for the colour-blind too, and are clear on white and on
-// black (Okabe and Ito, without black and yellow).
-var palette = []string{"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"}
+// black (after Okabe and Ito, without black and yellow).
+var palette = []string{"#2f81d6", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"}
 
 // style follows the reader's choice, as a picture in a page does too.
 const style = `<style>
@@ -34,7 +34,7 @@ type Bar struct {
 
 // Bars are horizontal, one below the other.
 func Bars(title, unit string, bars []Bar) string {
-	const left, right, top, row, width = 260, 130, 60, 30, 860
+	const left, right, top, row, width = 310, 110, 60, 30, 860
 	most := 0.0
 	for _, b := range bars {
 		most = max(most, b.Value, b.High)
