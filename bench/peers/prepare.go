@@ -37,6 +37,9 @@ func prepare(ctx context.Context, quick bool, gatehouse string) (env *figure.Env
 		return nil, nil, fmt.Errorf("finding the module's folder: %w", err)
 	}
 	root := strings.TrimSpace(string(out))
+	if root == "" {
+		return nil, nil, errors.New("this folder is not in the module of Gatehouse")
+	}
 	cache := filepath.Join(root, "bench", ".cache")
 	if err := os.MkdirAll(cache, 0o700); err != nil {
 		return nil, nil, err
