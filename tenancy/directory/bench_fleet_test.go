@@ -4,6 +4,7 @@ package directory_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"runtime"
@@ -37,10 +38,11 @@ func fleetRaw(i, generation int) []byte {
 	if generation%5 == 0 {
 		alias = "other." + alias
 	}
-	return fmt.Appendf(nil, `{"_id":"%032x","_rev":"%d-%032x","domain":%q,"domain_aliases":[%q],"prefix":"cozy%032x",`+
+	prefix := sha256.Sum256([]byte(fleetName(i))) // as tenancy.Domain.Prefix
+	return fmt.Appendf(nil, `{"_id":"%032x","_rev":"%d-%032x","domain":%q,"domain_aliases":[%q],"prefix":"cozy%x",`+
 		`"uuid":"%08x-0000-4000-8000-000000000000","context":"default","locale":"fr","onboarding_finished":true,`+
 		`"session_secret":"c2Vzc2lvbiBzZWNyZXQgc2Vzc2lvbiBzZWNyZXQgc2Vzc2lvbiBzZWNyZXQ=","disk_quota":"1000000000"}`,
-		i, generation, i, fleetName(i), alias, i, i)
+		i, generation, i, fleetName(i), alias, prefix[:16], i)
 }
 
 func parsed(raw []byte) *tenancy.Instance {

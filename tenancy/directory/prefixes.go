@@ -10,8 +10,8 @@ import (
 )
 
 // odd are the ids of the entries, by prefix, whose prefix is not made of their domain: of
-// instances that were renamed, or whose records were copied. All others have a prefix of
-// their own as long as they have a domain of their own.
+// instances that were renamed, or whose records were copied, at some 150 bytes each. All
+// others have a prefix of their own as long as they have a domain of their own.
 type odd map[string][]string
 
 func (o odd) add(e Entry) {
