@@ -4,7 +4,10 @@
 package tenancy
 
 import (
+	"encoding/binary"
+	"strings"
 	"unicode/utf8"
+	"unsafe"
 
 	"golang.org/x/net/idna"
 )
@@ -113,6 +116,61 @@ func appendName(dst []byte, host string) (out []byte, ascii, ok bool) {
 		out = append(out, c)
 	}
 	return out, true, true
+}
+
+// PlainHost tells whether host is its own normal form, and is quick about it: name is
+// the length of the part before the port's colon, as AppendHost tells it. It is so for what
+// browsers send: a name of lower-case letters, digits, hyphens and dots, and perhaps a
+// port. Where ok is false, AppendHost has to look.
+func PlainHost(host string) (name int, ok bool) {
+	name = len(host)
+	if colon := strings.LastIndexByte(host[max(0, name-len(":65535")):], ':'); colon >= 0 {
+		colon += max(0, name-len(":65535"))
+		if colon == name-1 || !digits(host[colon+1:]) {
+			return 0, false
+		}
+		name = colon
+	}
+	if name < 8 || name > maxNameLength || host[0] == '.' || host[name-1] == '.' {
+		return 0, false
+	}
+	b := unsafe.Slice(unsafe.StringData(host), name) // read, and not kept
+	at := 0
+	for ; at < name-8; at += 7 { // so that each two neighbours are in one word
+		if !plainName(binary.LittleEndian.Uint64(b[at:])) {
+			return 0, false
+		}
+	}
+	return name, plainName(binary.LittleEndian.Uint64(b[name-8:]))
+}
+
+func digits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+// plainName tells whether all of eight bytes may be in a plain name, of which no two
+// neighbours are dots.
+func plainName(w uint64) bool {
+	const (
+		each = 0x0101010101010101
+		high = each << 7
+	)
+	// The highest bit of a byte below 0x80 plus 0x80-c is set for what is c or more.
+	letters := (w + each*(0x80-'a')) &^ (w + each*(0x80-'z'-1))
+	others := (w + each*(0x80-'-')) &^ (w + each*(0x80-'9'-1)) // hyphen, dot, slash, digits
+	slashes := w ^ each*'/'
+	dots := w ^ each*'.'
+	isNot := func(w uint64) uint64 { return w + each*0x7f } // its highest bit is 0 where a byte of w is
+	if w&high != 0 || (letters|others)&isNot(slashes)&high != high {
+		return false
+	}
+	isDot := ^isNot(dots) & high
+	return isDot&(isDot>>8) == 0
 }
 
 // HostKey is the normal form of host as a string, for records and tools. ok is

@@ -190,3 +190,39 @@ func (l latencies) report(b *testing.B, what string) {
 		b.ReportMetric(float64(l[p.at].Microseconds()), p.name+"-"+what+"-µs")
 	}
 }
+
+// BenchmarkOneByOne is what a request waits for: each look-up begins when the one before
+// has ended, which the others do not (a processor fetches the memory of several at once
+// where nothing in one depends on the last).
+func BenchmarkOneByOne(b *testing.B) {
+	n := fleetSize()
+	hosts := someHosts(n, fleetName)
+	b.Run("map", func(b *testing.B) {
+		m := make(map[string]*int, 2*n)
+		value := 1
+		for i := range n {
+			m[fleetName(i)], m[fleetAlias(i)] = &value, &value
+		}
+		runtime.GC()
+		oneByOne(b, hosts, func(host string) int { return *m[host] })
+	})
+	b.Run("directory", func(b *testing.B) {
+		d := fleet(n)
+		oneByOne(b, hosts, func(host string) int {
+			match, _ := d.Resolve(host, directory.Nested)
+			return int(match.By)
+		})
+	})
+}
+
+// oneByOne goes from each host to the next by what ask returns, which is always 1.
+func oneByOne(b *testing.B, hosts []string, ask func(host string) int) {
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		i += ask(hosts[i&(1<<16-1)])
+	}
+	if i != b.N {
+		b.Errorf("%d of %d were found", i, b.N)
+	}
+}

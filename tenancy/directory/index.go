@@ -82,12 +82,12 @@ again:
 	if t == nil {
 		return finding{}
 	}
-	for at := t.place(hash); ; {
-		g := &t.groups[at]
-		low, high := g.match(tag)
-		for low|high != 0 {
+	groups := groupsOf(t)
+	for at := placeIn(len(groups), hash); ; {
+		g := &groups[at]
+		for m := g.match(tag); m != 0; {
 			var i int
-			i, low, high = next(low, high)
+			i, m = m.next()
 			place := g.refs[i]
 			c := x.records.chunks[place.chunk()].Load()
 			if shard.Load() != t {
@@ -102,7 +102,7 @@ again:
 		if g.hasFree() {
 			return finding{}
 		}
-		if at++; at == len(t.groups) {
+		if at++; at == len(groups) {
 			at = 0
 		}
 	}
@@ -128,12 +128,12 @@ again:
 	if t == nil {
 		return Entry{}, 0
 	}
-	for at := t.place(hash); ; {
-		g := &t.groups[at]
-		low, high := g.match(tag)
-		for low|high != 0 {
+	groups := groupsOf(t)
+	for at := placeIn(len(groups), hash); ; {
+		g := &groups[at]
+		for m := g.match(tag); m != 0; {
 			var i int
-			i, low, high = next(low, high)
+			i, m = m.next()
 			place := g.refs[i]
 			e := x.records.entry(place)
 			if shard.Load() != t {
@@ -146,7 +146,7 @@ again:
 		if g.hasFree() {
 			return Entry{}, 0
 		}
-		if at++; at == len(t.groups) {
+		if at++; at == len(groups) {
 			at = 0
 		}
 	}
@@ -161,8 +161,8 @@ func (x *index) same(e Entry) (Entry, ref) {
 // all gives each entry, in no order. Each shard is seen as it is when its turn comes.
 func (x *index) all(yield func(Entry) bool) {
 	var entries []Entry
-	for i := range x.ids.tables {
-		entries = x.shard(&x.ids.tables[i], entries[:0])
+	for i := range x.ids.served {
+		entries = x.shard(&x.ids.served[i], entries[:0])
 		for _, e := range entries {
 			if !yield(e) {
 				return
@@ -172,11 +172,14 @@ func (x *index) all(yield func(Entry) bool) {
 }
 
 // shard appends the entries of a shard, all of one moment.
-func (x *index) shard(shard *atomic.Pointer[table], out []Entry) []Entry {
+func (x *index) shard(shard *served, out []Entry) []Entry {
 	start := len(out)
 	for {
 		t := shard.Load()
-		for r := range t.refs {
+		if t == nil {
+			return out
+		}
+		for r := range refs(groupsOf(t)) {
 			out = append(out, x.records.entry(r))
 		}
 		if shard.Load() == t {

@@ -42,26 +42,34 @@ type Match struct {
 	state tenancy.State
 }
 
-// resolve finds the instance behind a host: the host's parent by domain or
-// alias, then the host itself, then the old domain of either; each with its port
-// first, then without. An instance and its old domain are in one table, where
-// the former wins, so two look-ups (four with ports) are all it takes.
-func (x *index) resolve(host string, mode Mode) (Match, bool) {
-	var room [tenancy.MaxHostLength]byte
-	key, name, ok := tenancy.AppendHost(room[:0], host)
-	if !ok {
-		return Match{}, false
+// resolve finds the instance behind a host, and fills in m where there is one: the
+// host's parent by domain or alias, then the host itself, then the old domain of either;
+// each with its port first, then without. An instance and its old domain are in one
+// table, where the former wins, so two look-ups (four with ports) are all it takes.
+func (x *index) resolve(host string, mode Mode, m *Match) bool {
+	if mode == Nested {
+		if name, ok := tenancy.PlainHost(host); ok {
+			return x.byKey(host, bytesOf(host), name, nil, mode, m)
+		}
 	}
-	return x.byKey(host, key, name, mode)
+	return x.resolveInRoom(host, mode, m)
+}
+
+// resolveInRoom is resolve where the key or the parent's is none of the host's bytes.
+//
+//go:noinline
+func (x *index) resolveInRoom(host string, mode Mode, m *Match) bool {
+	var room, parentRoom [tenancy.MaxHostLength]byte
+	key, name, ok := tenancy.AppendHost(room[:0], host)
+	return ok && x.byKey(host, key, name, parentRoom[:0], mode, m)
 }
 
 // byKey is resolve for a host in normal form, of which name bytes are no port. The
-// host as it came is for the slug, which is a part of it.
-func (x *index) byKey(host string, key []byte, name int, mode Mode) (Match, bool) {
-	var parentRoom [tenancy.MaxHostLength]byte
+// host as it came is for the slug, which is a part of it. room is for the parent.
+func (x *index) byKey(host string, key []byte, name int, room []byte, mode Mode, m *Match) bool {
 	ported := x.ported.Load() > 0
 	var parent finding
-	parentKey, parentName, slug, isApp := mode.cut(parentRoom[:0], key, name)
+	parentKey, parentName, slug, isApp := mode.cut(room, key, name)
 	if isApp {
 		parent = x.named(parentKey, parentName, ported)
 	}
@@ -74,13 +82,13 @@ func (x *index) byKey(host string, key []byte, name int, mode Mode) (Match, bool
 		}
 	}
 	if f.place == 0 {
-		return Match{}, false
+		return false
 	}
-	m := Match{Entry: f.entry(), By: f.by(), Key: f.key(), state: f.state()}
+	m.Entry, m.By, m.Key, m.state = f.entry(), f.by(), f.key(), f.state()
 	if isApp {
 		m.Slug = slug.in(host, key)
 	}
-	return m, true
+	return true
 }
 
 // present tells whether an instance has the name now, rather than had it.
@@ -105,28 +113,28 @@ func (x *index) named(key []byte, name int, ported bool) finding {
 // takes no lock, and allocates nothing for a lower-case ASCII host, of which the
 // match's slug is a part. It finds nothing before the directory is ready.
 // Safe for concurrent use.
-func (d *Directory) Resolve(host string, mode Mode) (Match, bool) {
-	x := d.served.Load()
-	if x == nil {
-		return Match{}, false
+func (d *Directory) Resolve(host string, mode Mode) (match Match, found bool) {
+	if x := d.served.Load(); x != nil {
+		found = x.resolve(host, mode, &match)
 	}
-	return x.resolve(host, mode)
+	return match, found
 }
 
 // ResolveAt is Resolve for a name without a port, as TLS has it, that somebody has come
 // for at a port; 0 where that is not known. A name with a port of its own is nobody's.
-func (d *Directory) ResolveAt(name string, port uint16, mode Mode) (Match, bool) {
+func (d *Directory) ResolveAt(name string, port uint16, mode Mode) (match Match, found bool) {
 	x := d.served.Load()
 	if x == nil {
-		return Match{}, false
+		return match, false
 	}
-	var room [tenancy.MaxHostLength]byte
+	var room, parentRoom [tenancy.MaxHostLength]byte
 	key, length, ok := tenancy.AppendHost(room[:0], name)
 	if !ok || length < len(key) {
-		return Match{}, false
+		return match, false
 	}
 	if port != 0 && x.ported.Load() > 0 {
 		key = strconv.AppendUint(append(key, ':'), uint64(port), 10)
 	}
-	return x.byKey(name, key, length, mode)
+	found = x.byKey(name, key, length, parentRoom[:0], mode, &match)
+	return match, found
 }

@@ -73,8 +73,8 @@ func (x *index) expect(instances, hosts uint64) {
 		n      uint64
 	}{{&x.ids, instances}, {&x.hosts, hosts}} {
 		if each := int(s.n / shardCount); each >= groupSize {
-			for i := range s.shards.tables {
-				s.shards.tables[i].Store(emptyTable(each))
+			for i := range uint64(shardCount) {
+				s.shards.publish(i, emptyTable(each))
 			}
 		}
 	}

@@ -65,3 +65,6 @@ func (t *texts) text(number int, own []byte) string {
 // textOf is b as a string, without a copy. b must never change again: it is a part
 // of a record, or nobody else has it.
 func textOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// bytesOf is a string's bytes, to read.
+func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }

@@ -42,39 +42,36 @@ type Verdict struct {
 // Decide says what to do with a request to a host. A block or a deletion goes
 // before the redirect from an old domain: the visitor would meet it there.
 // It allocates nothing for a verdict to serve. Safe for concurrent use.
-func (d *Directory) Decide(host string, mode Mode) Verdict {
+func (d *Directory) Decide(host string, mode Mode) (v Verdict) {
 	x := d.served.Load()
 	if x == nil {
 		return Verdict{Code: tenancy.CodeNotReady, Status: http.StatusServiceUnavailable}
 	}
-	match, found := x.resolve(host, mode)
-	if !found {
+	if !x.resolve(host, mode, &v.Match) {
 		return d.unknown(host, mode)
 	}
 	switch {
-	case match.state == tenancy.Deleting:
-		return Verdict{Match: match, Code: tenancy.CodeDeleting, Status: http.StatusGone}
-	case match.state == tenancy.Blocked:
-		return blocked(match)
-	case match.By == ByOldDomain:
-		return Verdict{
-			Kind: Redirect, Match: match, Status: http.StatusPermanentRedirect,
-			Location: location(host, match, mode),
-		}
+	case v.Match.state == tenancy.Deleting:
+		v.Code, v.Status = tenancy.CodeDeleting, http.StatusGone
+	case v.Match.state == tenancy.Blocked:
+		v.Code, v.Status = blocked(v.Match.Entry)
+	case v.Match.By == ByOldDomain:
+		v.Kind, v.Status, v.Location = Redirect, http.StatusPermanentRedirect, location(host, v.Match, mode)
+	default:
+		v.Kind = Serve
 	}
-	return Verdict{Kind: Serve, Match: match}
+	return v
 }
 
-func blocked(match Match) Verdict {
-	reason := match.Entry.Reason()
-	if reason == "" {
-		reason = tenancy.ReasonUnknown
+func blocked(e Entry) (code string, status int) {
+	switch reason := e.Reason(); reason {
+	case "":
+		return string(tenancy.ReasonUnknown), http.StatusServiceUnavailable
+	case tenancy.ReasonPaymentFailed:
+		return string(reason), http.StatusPaymentRequired
+	default:
+		return string(reason), http.StatusServiceUnavailable
 	}
-	status := http.StatusServiceUnavailable
-	if reason == tenancy.ReasonPaymentFailed {
-		status = http.StatusPaymentRequired
-	}
-	return Verdict{Match: match, Code: string(reason), Status: status}
 }
 
 // location is the present host for one of an old domain: the record's port
