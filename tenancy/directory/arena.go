@@ -45,7 +45,7 @@ type chunk struct {
 // arena is written by one goroutine at a time, and read by any number.
 type arena struct {
 	chunks [chunkCount]atomic.Pointer[chunk]
-	texts  texts
+	texts  *texts   // an allocation of its own: who keeps an entry keeps no more of the index
 	sizes  []extent // by number; the writer's, as all below
 	free   []uint32 // numbers below len(sizes) without a chunk
 	last   uint32   // the chunk that grows; 0 for none
@@ -59,7 +59,7 @@ type arena struct {
 // extent is how much of a chunk is filled, and how much of that is needed, in bytes.
 type extent struct{ filled, live int }
 
-func (a *arena) init() { a.limit = chunkCount }
+func (a *arena) init() { a.limit, a.texts = chunkCount, new(texts) }
 
 // entry is the entry at a place. It is for the writer, and for readers of an index
 // that nobody changes: a reader beside a writer goes by index.find.
@@ -100,7 +100,7 @@ func (a *arena) grow(n int) error {
 		a.sizes = append(a.sizes, extent{})
 	}
 	size := min(max(a.held, smallChunk, n), chunkSize)
-	a.chunks[number].Store(&chunk{buf: make([]byte, size), texts: &a.texts})
+	a.chunks[number].Store(&chunk{buf: make([]byte, size), texts: a.texts})
 	a.held += size
 	before := a.last
 	a.last = number

@@ -220,7 +220,7 @@ func (x *index) apply(f *facts) (change, error) {
 
 // put takes facts in, whatever is known.
 func (x *index) put(f *facts) (change, error) {
-	x.room = f.write(x.room[:0], &x.records.texts)
+	x.room = f.write(x.room[:0], x.records.texts)
 	_, old := x.byID(f.id)
 	place, err := x.records.add(x.room)
 	if err != nil {
@@ -267,6 +267,9 @@ func (x *index) readable(id, rev string) {
 // both have is never without an entry for a reader.
 func (x *index) replace(id string, old, new ref) change {
 	c := change{old: x.records.entry(old), new: x.records.entry(new), made: true}
+	if old != 0 {
+		x.odd.remove(c.old) // before the new one is added: it goes by the id
+	}
 	if new != 0 {
 		x.load[c.new.Cluster()]++
 		x.odd.add(c.new)
@@ -278,15 +281,16 @@ func (x *index) replace(id string, old, new ref) change {
 	}
 	if old != 0 {
 		cluster := c.old.Cluster()
-		x.odd.remove(c.old)
 		if x.load[cluster]--; x.load[cluster] == 0 {
 			delete(x.load, cluster)
 		}
 		if new == 0 {
 			x.ids.delete(x.idHash(c.old), old, x.private)
 		}
-		for n := range c.old.names {
-			if c.new.named(n.text) == 0 {
+		for n, offset := range c.old.places {
+			// A key that the new one has leads to it by now, or to a rival.
+			if x.hosts.holds(maphash.Bytes(x.seed, n.text), refTo(old.chunk(), offset)) ||
+				len(x.rivals[string(n.text)]) > 0 && c.new.named(n.text) == 0 {
 				x.claim(n.text, id, 0)
 			}
 			x.count(n, -1)

@@ -5,6 +5,7 @@ package directory
 import (
 	"crypto/sha256"
 	"slices"
+	"strings"
 
 	"github.com/gatehouse-edge/gatehouse/tenancy"
 )
@@ -16,7 +17,7 @@ type odd map[string][]string
 
 func (o odd) add(e Entry) {
 	if !e.madeOfDomain() {
-		prefix := e.Prefix()
+		prefix := strings.Clone(e.Prefix()) // no part of a chunk
 		o[prefix] = append(o[prefix], e.ID())
 	}
 }
@@ -25,7 +26,7 @@ func (o odd) remove(e Entry) {
 	if e.madeOfDomain() {
 		return
 	}
-	prefix, id := e.Prefix(), e.ID()
+	prefix, id := strings.Clone(e.Prefix()), e.ID()
 	ids := slices.DeleteFunc(o[prefix], func(other string) bool { return other == id })
 	if len(ids) == 0 {
 		delete(o, prefix)
@@ -53,24 +54,25 @@ func (e Entry) madeOfDomain() bool {
 // WithPrefix are the documents' ids of the instances whose databases begin with prefix,
 // which is that of an instance with this domain: one, but where a record was copied, or
 // two have made the same domain. Of an instance that was renamed it looks at every entry,
-// which takes some hundreds of milliseconds for a million.
-func (d *Directory) WithPrefix(prefix, domain string) []string {
+// which takes some hundreds of milliseconds for a million. known is false before the
+// directory is ready: nobody knows then who else has them.
+func (d *Directory) WithPrefix(prefix, domain string) (ids []string, known bool) {
+	if !d.Loaded() {
+		return nil, false
+	}
 	wanted, packed := packPrefix(nil, prefix)
 	if !packed {
 		wanted = []byte(prefix)
 	}
 	sum := sha256.Sum256([]byte(domain))
 	if packed && string(wanted) != string(sum[:packedSize]) || !packed && prefix != domain {
-		return d.scanPrefix(wanted, packed)
+		return d.scanPrefix(wanted, packed), true
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	x := d.served.Load()
-	if x == nil {
-		return nil
-	}
 	key, _ := tenancy.HostKey(domain)
-	ids := slices.Clone(x.odd[prefix])
+	ids = slices.Clone(x.odd[prefix])
 	// Those that have it by their domain have that domain.
 	if f := x.find([]byte(key)); f.place != 0 && f.entry().hasPrefix(wanted, packed) {
 		ids = append(ids, f.entry().ID())
@@ -81,7 +83,7 @@ func (d *Directory) WithPrefix(prefix, domain string) []string {
 		}
 	}
 	slices.Sort(ids)
-	return slices.Compact(ids)
+	return slices.Compact(ids), true
 }
 
 func (d *Directory) scanPrefix(prefix []byte, packed bool) (ids []string) {

@@ -37,7 +37,7 @@ func TestWithPrefix(t *testing.T) {
 					want = append(want, other)
 				}
 			}
-			got := d.WithPrefix(of[0], of[1])
+			got, _ := d.WithPrefix(of[0], of[1])
 			slices.Sort(got)
 			slices.Sort(want)
 			if !slices.Equal(got, want) {
@@ -56,6 +56,8 @@ func TestWithPrefix(t *testing.T) {
 	put("a", "renamed.example.com", made("a.example.com"))
 	put("odd", "odd.example.com", "anything")
 	put("odd too", "odd2.example.com", "anything")
+	put("odd too", "odd2.example.com", "anything") // something else of it has changed
+	put("copy of a", "c.example.com", made("a.example.com"))
 	put("odd", "odd.example.com", made("odd.example.com"))
 	put("copy of a", "c.example.com", made("c.example.com"))
 	for id := range known {
@@ -64,8 +66,19 @@ func TestWithPrefix(t *testing.T) {
 		delete(known, id)
 	}
 	for _, prefix := range []string{"anything", made("a.example.com"), "old.example.com"} {
-		if ids := d.WithPrefix(prefix, "a.example.com"); len(ids) != 0 {
+		if ids, known := d.WithPrefix(prefix, "a.example.com"); len(ids) != 0 || !known {
 			t.Errorf("%s: %q are left", prefix, ids)
+		}
+	}
+}
+
+// TestWithPrefixNotKnown: before anything was read, nobody is nobody's neighbour.
+func TestWithPrefixNotKnown(t *testing.T) {
+	t.Parallel()
+	d := directory.New(directory.Options{Cluster: &fleetFeed{}})
+	for _, prefix := range []string{"a.example.com", "anything"} {
+		if ids, known := d.WithPrefix(prefix, "a.example.com"); known || ids != nil {
+			t.Errorf("%s: %q (%t)", prefix, ids, known)
 		}
 	}
 }

@@ -263,8 +263,15 @@ func check(b []byte, known int) bool {
 	}
 	r := fieldsOf(b)
 	state := tenancy.State(r.head >> stateAt & 3)
-	if len(r.id()) == 0 || state > tenancy.Deleting {
+	id := r.id()
+	if len(id) == 0 || state > tenancy.Deleting {
 		return false
+	}
+	if !r.has(hexID) { // one id has one form
+		var room [packedSize]byte
+		if _, packed := packHex(room[:0], string(id)); packed {
+			return false
+		}
 	}
 	r.rev()
 	r.prefix()
@@ -278,7 +285,7 @@ func check(b []byte, known int) bool {
 		}
 	}
 	cluster := r.cluster()
-	if cluster < math.MinInt32 || cluster > math.MaxInt32 || r.broken {
+	if int64(int(cluster)) != cluster || r.broken {
 		return false
 	}
 	return checkNames(b, r.names(), state)
@@ -286,8 +293,9 @@ func check(b []byte, known int) bool {
 
 func checkNames(b []byte, at int, state tenancy.State) bool {
 	role := By(0)
+	count := 0
 	for first := true; ; first = false {
-		if at+unit > len(b) {
+		if count++; count > maxAliases+2 || at+unit > len(b) {
 			return false
 		}
 		w := binary.LittleEndian.Uint32(b[at:])

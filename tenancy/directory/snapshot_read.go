@@ -83,9 +83,12 @@ func (x *index) expect(instances, hosts uint64) {
 // takeFrame takes in what a frame has.
 func (x *index) takeFrame(frame []byte) (count uint64, err error) {
 	kind, rest := frame[0], frame[1:]
-	t := &x.records.texts
+	t := x.records.texts
 	switch kind {
 	case textFrame:
+		if len(rest) > maxShared {
+			return 0, fmt.Errorf("%w: a shared text is too long", errBroken)
+		}
 		before := t.count
 		if number, ok := t.number(string(rest)); !ok || int(number) != before {
 			return 0, fmt.Errorf("%w: a shared text stands twice, or there are too many", errBroken)

@@ -13,7 +13,7 @@ import (
 // shard is of one moment, and no lock is held.
 func encodeSnapshot(to io.Writer, head header, x *index) error {
 	sum := sha256.New()
-	w := &frameWriter{to: bufio.NewWriterSize(io.MultiWriter(to, sum), snapshotBuffer), texts: &x.records.texts}
+	w := &frameWriter{to: bufio.NewWriterSize(io.MultiWriter(to, sum), snapshotBuffer), texts: x.records.texts}
 	_, _ = w.to.WriteString(snapshotMagic) // errors are kept until Flush
 	_, _ = w.to.Write(binary.LittleEndian.AppendUint32(nil, snapshotVersion))
 	head.Instances, head.Hosts = uint64(x.ids.count.Load()), uint64(x.hosts.count.Load())

@@ -28,6 +28,9 @@ type DestroyOptions struct {
 
 // DestroyWith is Destroy with options.
 func (s *Service) DestroyWith(ctx context.Context, domain string, o DestroyOptions, progress Progress) error {
+	if !s.dir.Loaded() {
+		return errNotLoaded
+	}
 	if err := s.Ensure(ctx); err != nil {
 		return err
 	}

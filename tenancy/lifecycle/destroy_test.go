@@ -185,6 +185,38 @@ func TestDestroyResumed(t *testing.T) {
 	})
 }
 
+// TestDestroyNotLoaded: a front door that does not know the instances yet takes none
+// away, neither when asked nor by going on with what another has begun.
+func TestDestroyNotLoaded(t *testing.T) {
+	t.Parallel()
+	eachServer(t, func(t *testing.T, f *fleet) {
+		d, other := f.door(t), f.door(t)
+		inst := d.add(t, "alice.example.com", lifecycle.Change{})
+		d.dir.loading.Store(true)
+		is(t, d.Destroy(t.Context(), "alice.example.com", nil), tenancy.ErrUnavailable, "a destroy while nothing is loaded")
+		f.whole(t, "alice.example.com")
+		if state := f.records(t)[inst.ID()].State(); state == tenancy.Deleting {
+			t.Error("it is being deleted")
+		}
+
+		d.dir.loading.Store(false)
+		d.failDrops(3)
+		is(t, d.Destroy(t.Context(), "alice.example.com", nil), tenancy.ErrUnavailable, "a destroy whose store fails")
+		d.dir.loading.Store(true)
+		left := f.databases(t)
+		d.TendOnce(t.Context())
+		_, err := d.Repair(t.Context(), lifecycle.RepairOptions{}, nil, nil)
+		is(t, err, tenancy.ErrUnavailable, "a repair while nothing is loaded")
+		if now := f.databases(t); !slices.Equal(now, left) {
+			t.Errorf("databases are %q, want %q", now, left)
+		}
+		if err := other.Destroy(t.Context(), "alice.example.com", nil); err != nil {
+			t.Fatal(err)
+		}
+		f.whole(t)
+	})
+}
+
 // TestDestroyFreed: taking the flag off a deletion that failed half way leaves the
 // instance blocked, with the reason; it can be destroyed again.
 func TestDestroyFreed(t *testing.T) {

@@ -31,6 +31,9 @@ func databasesOf(ctx context.Context, db *couch.Cluster, prefix string) ([]strin
 	}), nil
 }
 
+// errNotLoaded: nothing is deleted by a directory that knows nothing yet.
+var errNotLoaded = tenancy.Unavailablef("the directory is being loaded, so that it is not known whether the databases are another instance's as well")
+
 // others tells what of an instance belongs to another record as well: a stack, which
 // knows no claims, can have made the same domain at the same time, and a record can
 // have been copied under another domain.
@@ -39,7 +42,11 @@ func (s *Service) others(ctx context.Context, op Operation) (databases, files bo
 	if err != nil {
 		return false, false, err
 	}
-	for _, id := range s.dir.WithPrefix(op.Prefix, op.Domain) {
+	ids, known := s.dir.WithPrefix(op.Prefix, op.Domain)
+	if !known {
+		return false, false, errNotLoaded
+	}
+	for _, id := range ids {
 		if id == op.Instance {
 			continue
 		}

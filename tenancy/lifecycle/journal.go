@@ -131,8 +131,12 @@ func (s *Service) Tend(ctx context.Context) {
 	}
 }
 
-// TendOnce is one round of Tend.
+// TendOnce is one round of Tend. It does nothing while the directory is being loaded:
+// what ends an operation has to know the other instances.
 func (s *Service) TendOnce(ctx context.Context) {
+	if !s.dir.Loaded() {
+		return
+	}
 	err := s.walkOperations(ctx, func(op Operation) error {
 		if op.State != opRunning || op.live(s.now()) {
 			return nil

@@ -219,6 +219,7 @@ type directory struct {
 	ambiguous map[string]string // by normal form: with whom
 
 	quarantined map[string]time.Time
+	loading     atomic.Bool
 }
 
 func (d *directory) Apply(inst *tenancy.Instance) bool {
@@ -255,19 +256,18 @@ func (d *directory) Len() int {
 	return len(d.known)
 }
 
-func (d *directory) WithPrefix(prefix, _ string) []string {
+func (d *directory) WithPrefix(prefix, _ string) (ids []string, known bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var ids []string
 	for id, inst := range d.known {
 		if inst.Prefix() == prefix {
 			ids = append(ids, id)
 		}
 	}
-	return ids
+	return ids, d.Loaded()
 }
 
-func (d *directory) Loaded() bool { return true }
+func (d *directory) Loaded() bool { return !d.loading.Load() }
 
 func (d *directory) Quarantine(key string, until time.Time) {
 	d.mu.Lock()

@@ -83,6 +83,9 @@ func (s *Service) Repair(ctx context.Context, o RepairOptions, fn func(Finding) 
 		progress = func(string, int, int) {}
 	}
 	r := &repair{s: s, o: o, fn: fn, progress: progress, prefixes: map[uint64]bool{}}
+	if !o.DryRun && !s.dir.Loaded() {
+		return r.report, errNotLoaded
+	}
 	if err := s.Ensure(ctx); err != nil {
 		return r.report, err
 	}

@@ -33,8 +33,8 @@ type Directory interface {
 	Len() int
 	Loaded() bool
 	// WithPrefix are the documents' ids of the instances with this prefix of databases,
-	// which is that of an instance with this domain.
-	WithPrefix(prefix, domain string) []string
+	// which is that of an instance with this domain; known is false while nothing is loaded.
+	WithPrefix(prefix, domain string) (ids []string, known bool)
 	// Quarantine notes that a name, in normal form, is kept from others until then;
 	// the zero time ends it.
 	Quarantine(key string, until time.Time)
