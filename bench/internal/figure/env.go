@@ -34,7 +34,7 @@ type Figure struct {
 
 // All are the figures in the order of the report.
 func All() []Figure {
-	return []Figure{proxied, checked, secure, tenants, refused, reload, listed, churn, fleet, control, gobench}
+	return []Figure{proxied, checked, secure, tenants, refused, tuning, reload, listed, churn, fleet, control, gobench}
 }
 
 // connections is how many clients there are at a time.

@@ -65,8 +65,8 @@ func (b *Bed) HasProxy(ctx context.Context) bool {
 }
 
 // StartDoor starts Gatehouse on an embedded store of n tenants, and waits until it has
-// read all of them.
-func (b *Bed) StartDoor(ctx context.Context, upstream, n int) (*Door, error) {
+// read all of them. env is added to its environment.
+func (b *Bed) StartDoor(ctx context.Context, upstream, n int, env ...string) (*Door, error) {
 	folder, err := os.MkdirTemp(b.Folder, "gatehouse-")
 	if err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ func (b *Bed) StartDoor(ctx context.Context, upstream, n int) (*Door, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b.startDoor(ctx, folder, "embedded ./data", nil, upstream, n)
+	return b.startDoor(ctx, folder, "embedded ./data", env, upstream, n)
 }
 
 // StartDoorOn starts Gatehouse on a server of CouchDB's protocol; with a user's name the
