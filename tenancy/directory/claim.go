@@ -3,27 +3,59 @@
 package directory
 
 import (
+	"cmp"
 	"hash/maphash"
 	"slices"
+	"strings"
 )
 
-// claimant is an entry that has a key.
-type claimant struct {
-	id    string
-	entry Entry
-	at    ref // of the name
+// claim is a document that has a key. A domain goes before an alias and an alias before
+// an old domain, then the smaller id, so that every front door decides alike.
+type claim struct {
+	id string
+	by By
+}
+
+func (c claim) compare(other claim) int {
+	return cmp.Or(cmp.Compare(c.by, other.by), strings.Compare(c.id, other.id))
+}
+
+// rivals are the claims on a key but for that of the entry that is found by it, in
+// order, so that a name which thousands of documents have costs each change of one of
+// them a few comparisons, and nothing is looked up but who takes over.
+type rivals []claim
+
+func (r rivals) with(c claim) rivals {
+	at, _ := slices.BinarySearchFunc(r, c, claim.compare)
+	return slices.Insert(r, at, c)
+}
+
+// without leaves out a document, as whatever it has the key.
+func (r rivals) without(id string) rivals {
+	for by := ByDomain; by <= ByOldDomain; by++ {
+		if at, is := slices.BinarySearchFunc(r, claim{id, by}, claim.compare); is {
+			r = slices.Delete(r, at, at+1)
+		}
+	}
+	return r
+}
+
+// first takes out the best claim. There must be one.
+func (r rivals) first() (claim, rivals) {
+	c := r[0]
+	r[0] = claim{} // so that its id can be freed
+	return c, r[1:]
 }
 
 // claim decides anew who is found by a key, after the document id has got an entry
-// with the key at a place, or with 0 has lost its own.
-func (x *index) claim(key []byte, id string, at ref) {
+// with the key, by this role, at a place; or with a place of 0 has lost its own.
+func (x *index) claim(key []byte, id string, by By, at ref) {
 	var room [2 * packedSize]byte
-	want := identify(room[:0], id)
 	holder := x.find(key)
 	hash := maphash.Bytes(x.seed, key)
-	rivals := x.rivals[string(key)] // mostly none
-	mine := holder.place == 0 || holder.entry().isOf(want)
-	if mine && len(rivals) == 0 {
+	others := x.rivals[string(key)] // mostly none
+	mine := holder.place == 0 || holder.entry().isOf(identify(room[:0], id))
+	if mine && len(others) == 0 {
 		switch {
 		case at != 0:
 			x.hosts.put(hash, holder.place, at, x.private)
@@ -32,51 +64,50 @@ func (x *index) claim(key []byte, id string, at ref) {
 		}
 		return
 	}
-	var all []claimant
-	if !mine {
-		all = append(all, claimant{holder.entry().ID(), holder.entry(), holder.place})
-	}
-	if at != 0 {
-		all = append(all, claimant{id, x.entryOf(at), at})
-	}
-	for _, rival := range rivals {
-		if rival == id {
-			continue
+	own := claim{id, by}
+	if mine {
+		if at != 0 && own.compare(others[0]) < 0 {
+			x.hosts.put(hash, holder.place, at, x.private)
+			return
 		}
-		e, place := x.byID(rival)
-		for n, offset := range e.places {
-			if string(n.text) == string(key) {
-				all = append(all, claimant{rival, e, refTo(place.chunk(), offset)})
-				break
-			}
+		var next claim
+		next, others = others.first()
+		x.hosts.put(hash, holder.place, x.placeOf(next.id, key), x.private)
+		if at != 0 {
+			others = others.with(own)
 		}
-	}
-	slices.SortFunc(all, func(a, b claimant) int {
-		if a.entry.before(b.entry, key) {
-			return -1
-		}
-		return 1
-	})
-	switch {
-	case len(all) > 0 && all[0].at != holder.place:
-		x.hosts.put(hash, holder.place, all[0].at, x.private)
-	case len(all) == 0 && holder.place != 0:
-		x.hosts.delete(hash, holder.place, x.private)
-	}
-	if len(all) < 2 {
-		delete(x.rivals, string(key))
+		x.setRivals(key, others)
 		return
 	}
-	left := make([]string, 0, len(all)-1)
-	for _, c := range all[1:] {
-		left = append(left, c.id)
+	others = others.without(id)
+	if at != 0 {
+		if held := (claim{holder.entry().ID(), holder.by()}); own.compare(held) < 0 {
+			x.hosts.put(hash, holder.place, at, x.private)
+			own = held
+		}
+		others = others.with(own)
 	}
-	x.rivals[string(key)] = left
+	x.setRivals(key, others)
 }
 
-// entryOf is the entry with the name at a place.
-func (x *index) entryOf(at ref) Entry {
-	e := x.records.entry(at)
-	e.offset -= x.nameAt(at).back
-	return e
+func (x *index) setRivals(key []byte, r rivals) {
+	switch {
+	case len(r) == 0:
+		delete(x.rivals, string(key))
+		return
+	case len(r) < cap(r)/4:
+		r = append(make(rivals, 0, 2*len(r)), r...) // what many had once is given back
+	}
+	x.rivals[string(key)] = r
+}
+
+// placeOf is where a document's entry has a key.
+func (x *index) placeOf(id string, key []byte) ref {
+	e, place := x.byID(id)
+	for n, offset := range e.places {
+		if string(n.text) == string(key) {
+			return refTo(place.chunk(), offset)
+		}
+	}
+	return 0 // it would not be a rival
 }

@@ -302,14 +302,3 @@ func (e Entry) named(key []byte) By {
 	}
 	return 0
 }
-
-// before tells whether e keeps a key that rival has as well: a domain goes
-// before an alias and an alias before an old domain, then the smaller id, so
-// that every front door decides alike.
-func (e Entry) before(rival Entry, key []byte) bool {
-	mine, theirs := e.named(key), rival.named(key)
-	if mine != theirs {
-		return mine < theirs
-	}
-	return e.CompareID(rival) < 0
-}

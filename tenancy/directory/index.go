@@ -22,8 +22,8 @@ type index struct {
 	ported  atomic.Int64 // keys with a port; 0 saves each look-up half its work
 	private bool
 
-	rivals    map[string][]string // ids of the entries that have a key without being found by it
-	load      map[int]int         // cluster → entries
+	rivals    map[string]rivals // who has a key without being found by it
+	load      map[int]int       // cluster → entries
 	odd       odd
 	children  map[uint32]uint32 // hashed parent → hosts that a parent of that name would take
 	dead      tombstones
@@ -34,7 +34,7 @@ type index struct {
 func newIndex() *index {
 	x := &index{
 		seed: maphash.MakeSeed(), private: true,
-		rivals: map[string][]string{}, load: map[int]int{}, odd: odd{}, children: map[uint32]uint32{}, malformed: map[string]string{},
+		rivals: map[string]rivals{}, load: map[int]int{}, odd: odd{}, children: map[uint32]uint32{}, malformed: map[string]string{},
 	}
 	x.records.init()
 	x.hosts.hash = func(r ref) uint64 { return maphash.Bytes(x.seed, x.nameAt(r).text) }
@@ -276,7 +276,7 @@ func (x *index) replace(id string, old, new ref) change {
 		x.ids.put(x.idHash(c.new), old, new, x.private)
 		for n, offset := range c.new.places {
 			x.count(n, 1) // before a reader can need it
-			x.claim(n.text, id, refTo(new.chunk(), offset))
+			x.claim(n.text, id, n.by, refTo(new.chunk(), offset))
 		}
 	}
 	if old != 0 {
@@ -291,7 +291,7 @@ func (x *index) replace(id string, old, new ref) change {
 			// A key that the new one has leads to it by now, or to a rival.
 			if x.hosts.holds(maphash.Bytes(x.seed, n.text), refTo(old.chunk(), offset)) ||
 				len(x.rivals[string(n.text)]) > 0 && c.new.named(n.text) == 0 {
-				x.claim(n.text, id, 0)
+				x.claim(n.text, id, n.by, 0)
 			}
 			x.count(n, -1)
 		}

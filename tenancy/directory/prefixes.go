@@ -78,8 +78,8 @@ func (d *Directory) WithPrefix(prefix, domain string) (ids []string, known bool)
 		ids = append(ids, f.entry().ID())
 	}
 	for _, rival := range x.rivals[key] {
-		if e, place := x.byID(rival); place != 0 && e.hasPrefix(wanted, packed) {
-			ids = append(ids, rival)
+		if e, place := x.byID(rival.id); place != 0 && e.hasPrefix(wanted, packed) {
+			ids = append(ids, rival.id)
 		}
 	}
 	slices.Sort(ids)
