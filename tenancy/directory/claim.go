@@ -52,27 +52,15 @@ func (r rivals) first() (claim, rivals) {
 func (x *index) claim(key []byte, id string, by By, at ref) {
 	var room [2 * packedSize]byte
 	holder := x.find(key)
-	hash := maphash.Bytes(x.seed, key)
 	others := x.rivals[string(key)] // mostly none
-	mine := holder.place == 0 || holder.entry().isOf(identify(room[:0], id))
-	if mine && len(others) == 0 {
-		switch {
-		case at != 0:
-			x.hosts.put(hash, holder.place, at, x.private)
-		case holder.place != 0:
-			x.hosts.delete(hash, holder.place, x.private)
-		}
-		return
-	}
 	own := claim{id, by}
-	if mine {
-		if at != 0 && own.compare(others[0]) < 0 {
-			x.hosts.put(hash, holder.place, at, x.private)
+	if holder.place == 0 || holder.entry().isOf(identify(room[:0], id)) {
+		if len(others) == 0 || at != 0 && own.compare(others[0]) < 0 {
+			x.lead(key, holder, by, at)
 			return
 		}
-		var next claim
-		next, others = others.first()
-		x.hosts.put(hash, holder.place, x.placeOf(next.id, key), x.private)
+		next, others := others.first()
+		x.lead(key, holder, next.by, x.placeOf(next.id, key))
 		if at != 0 {
 			others = others.with(own)
 		}
@@ -82,12 +70,26 @@ func (x *index) claim(key []byte, id string, by By, at ref) {
 	others = others.without(id)
 	if at != 0 {
 		if held := (claim{holder.entry().ID(), holder.by()}); own.compare(held) < 0 {
-			x.hosts.put(hash, holder.place, at, x.private)
+			x.lead(key, holder, by, at)
 			own = held
 		}
 		others = others.with(own)
 	}
 	x.setRivals(key, others)
+}
+
+// lead has a key lead to a place from now on, where it is what by says; 0 is none.
+func (x *index) lead(key []byte, holder finding, by By, at ref) {
+	if holder.place != 0 && at == 0 || holder.present() && by == ByOldDomain {
+		x.losses.Add(1) // after what the same change adds, as new names come first: see byKey
+	}
+	hash := maphash.Bytes(x.seed, key)
+	switch {
+	case at != 0:
+		x.hosts.put(hash, holder.place, at, x.private)
+	case holder.place != 0:
+		x.hosts.delete(hash, holder.place, x.private)
+	}
 }
 
 func (x *index) setRivals(key []byte, r rivals) {

@@ -10,7 +10,7 @@ import (
 	"github.com/gatehouse-edge/gatehouse/tenancy"
 )
 
-// index is one whole directory. Readers use hosts, ids, ported and records at any
+// index is one whole directory. Readers use hosts, ids, ported, losses and records at any
 // time; all else is the writer's, who holds Directory.mu.
 //
 // A private index, which no reader has seen yet, is filled in place.
@@ -20,6 +20,7 @@ type index struct {
 	hosts   shards       // by key, to the name in the record
 	ids     shards       // by document id, to the record
 	ported  atomic.Int64 // keys with a port; 0 saves each look-up half its work
+	losses  atomic.Int64 // keys that nobody has any more, or only as an old domain; counted before they are lost
 	private bool
 
 	rivals    map[string]rivals // who has a key without being found by it

@@ -64,9 +64,20 @@ func (x *index) resolveInRoom(host string, mode Mode, m *Match) bool {
 	return ok && x.byKey(host, key, name, parentRoom[:0], mode, m)
 }
 
+// lookTries bounds how often a look-up is made, so that no storm of changes holds a reader.
+const lookTries = 3
+
 // byKey is resolve for a host in normal form, of which name bytes are no port. The
 // host as it came is for the slug, which is a part of it. room is for the parent.
+//
+// Its look-ups are not of one moment: an instance that goes from one name to another can
+// be at neither when they are looked at, though the host is its own before and after. So
+// what would be nobody's, or an old domain's, is looked up again where a name was lost
+// meanwhile. index.losses is beside index.ported, on a line that is read in any case.
 func (x *index) byKey(host string, key []byte, name int, room []byte, mode Mode, m *Match) bool {
+	tries := 0
+again:
+	losses := x.losses.Load()
 	ported := x.ported.Load() > 0
 	var parent finding
 	parentKey, parentName, slug, isApp := mode.cut(room, key, name)
@@ -79,6 +90,9 @@ func (x *index) byKey(host string, key []byte, name int, room []byte, mode Mode,
 		isApp = false
 		if !f.present() && parent.place != 0 {
 			f, isApp = parent, true
+		}
+		if tries++; !f.present() && tries < lookTries && x.losses.Load() != losses {
+			goto again
 		}
 	}
 	if f.place == 0 {
