@@ -238,7 +238,7 @@ func (d *Directory) remove(id, rev string, fromFeed bool) (changed bool) {
 }
 
 // change makes one change to the indexes that it belongs to, and tells watchers.
-// The only error is that an index is full.
+// The only error is that an index is full, be it the one that is being loaded.
 func (d *Directory) change(fromFeed bool, to func(*index) (change, error)) (changed bool, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -247,7 +247,10 @@ func (d *Directory) change(fromFeed bool, to func(*index) (change, error)) (chan
 		c, err = to(d.loading)
 	}
 	if x := d.served.Load(); x != nil && (d.loading == nil || !fromFeed) {
-		c, err = to(x)
+		var full error
+		if c, full = to(x); err == nil {
+			err = full
+		}
 		if c.made {
 			d.status.changes++
 			d.tell(c.old, c.new)
@@ -281,8 +284,9 @@ func (d *Directory) unreadable(id, rev string, err error) {
 //
 // A reload has two whole indexes in memory, from its begin until here: what is served
 // has to stay what it was. The old one is free as soon as watchers know what has
-// changed, for which each entry of either is looked for in the other; changes wait
-// meanwhile (BenchmarkReload says how long), and look-ups do not.
+// changed, for which each entry of either is looked for in the other. Changes wait
+// meanwhile (BenchmarkReload says how long), and so do Status, Load, WithPrefix and
+// Ambiguous; Decide, Resolve, ByID and All do not.
 func (d *Directory) publish() {
 	next, prev := d.loading, d.served.Load()
 	d.loading = nil

@@ -240,7 +240,7 @@ func (x *index) remove(id, rev string) change {
 		return change{}
 	}
 	x.dead.lay(id, rev)
-	x.readable(id, rev)
+	delete(x.malformed, id)
 	if place == 0 {
 		return change{}
 	}
@@ -251,6 +251,7 @@ func (x *index) remove(id, rev string) change {
 func (x *index) forget(id string) change {
 	_, place := x.byID(id)
 	x.dead.lift(id)
+	delete(x.malformed, id)
 	if place == 0 {
 		return change{}
 	}

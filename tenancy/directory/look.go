@@ -9,8 +9,9 @@ import (
 // Subscribe has fn called for each change to what is served, in order and after
 // it is served: old is none for a new instance, new is none for one that is gone.
 // The first index is no change; All and Ready tell of it. The directory's writers
-// wait meanwhile (readers do not), so fn must be quick, and must not call Apply,
-// Remove, Subscribe or Status. No call begins after cancel has returned.
+// wait meanwhile (readers do not), so fn must be quick. It must not wait for what waits
+// for it: Apply, Remove, Subscribe, a cancel, Stop, Status, Load, WithPrefix, Ambiguous.
+// No call begins after cancel has returned.
 func (d *Directory) Subscribe(fn func(old, new Entry)) (cancel func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
