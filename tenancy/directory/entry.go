@@ -15,9 +15,11 @@ import (
 // goroutines; the zero value is none, of which all fields are empty.
 //
 // Its texts are parts of the directory's memory where they stand there as they are,
-// and are made anew where they are packed (Rev, Prefix and UUID mostly are, ID always is). An
-// entry, and a text that is a part, keep up to 1 MiB of the directory from being
-// freed, so who keeps either for long keeps a copy of the text instead (strings.Clone).
+// and are made anew where they are packed (Rev, Prefix and UUID mostly are, ID always
+// is). An entry, and a text that is a part, keep the chunk that they are in from being
+// freed, 1 MiB at most; an entry keeps the texts that all share as well, some 30 KiB, and
+// no more of the directory. Who keeps either for long keeps a copy of the text instead
+// (strings.Clone).
 type Entry struct {
 	at     *chunk
 	offset uint32 // of the record in the chunk, in bytes

@@ -109,10 +109,11 @@ func (s slug) in(host string, key []byte) string {
 	return string(key[s.from:s.to])
 }
 
-// join is the host of an app: the opposite of cut. key may carry a port.
-// Host is the host of an app: the slug before a name of an instance, both in normal form.
+// Host is the host of the app slug of an instance with the name key, which may carry a
+// port; both in normal form. Without a slug, or where apps have no hosts, it is key.
 func (m Mode) Host(key, slug string) string { return m.join(key, slug) }
 
+// join is Host: the opposite of cut.
 func (m Mode) join(key, slug string) string {
 	if slug == "" || m == Off {
 		return key

@@ -10,12 +10,14 @@ const (
 	wasteShare = 5
 	// wasteLeast is what is not worth the work, in bytes.
 	wasteLeast = 16 << 10
-	// movesPerChange bounds the records that one change looks at. Of those in the
-	// worst chunk a wasteShare-th is unneeded at least, so that more than one record is
-	// given back for each that a change leaves behind.
+	// movesPerChange bounds the records that one change looks at. Of the bytes in the
+	// worst chunk a wasteShare-th is unneeded at least, so that more is given back than a
+	// change leaves behind, among records of one size with up to ten names.
 	movesPerChange = 2 * wasteShare
 	// namesPerChange bounds the names of the records that one change moves; one record
-	// of many names is moved even so.
+	// of many names is moved even so. Of records with more than ten names the unneeded
+	// part may grow beyond a wasteShare-th for that, until it is about a half: then one
+	// is given back for each that is moved.
 	namesPerChange = 4 * movesPerChange
 )
 
@@ -25,10 +27,16 @@ type emptying struct {
 	at   int // up to where, in bytes
 }
 
-// wasteful tells whether there is enough to be gained.
+// wasteful tells whether there is enough to be gained, which is nothing in the chunk that
+// grows: it is full before it is emptied.
 func (a *arena) wasteful() bool {
-	waste := a.filled - a.live
-	return waste > wasteLeast && waste*wasteShare > a.filled
+	if a.last == 0 {
+		return false
+	}
+	last := a.sizes[a.last]
+	filled := a.filled - last.filled
+	waste := filled - (a.live - last.live)
+	return waste > wasteLeast && waste*wasteShare > filled
 }
 
 // worst is the chunk of which the smallest part is needed; 0 for none.
