@@ -40,7 +40,7 @@ func richDocs() []*tenancy.Instance {
 		newDoc("a", "12-abc", "élise.test:8080", aliases("a1.test", "a2.test"), with("old_domain", "ao.test"), with("prefix", "cozya"),
 			with("context", "ctx"), with("locale", "fr"), with("uuid", "uuid-a"), with("couch_cluster", 3)),
 		newDoc("b", "1-b", "b.test", with("blocked", true), with("blocking_reason", "a reason")),
-		newDoc("c", "1-c", "c.test", with("deleting", true)),
+		newDoc("c", "1-c", "c.test", with("deleting", true), with("couch_cluster", 1<<40)),
 	}
 }
 

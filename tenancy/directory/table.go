@@ -81,8 +81,8 @@ type served = atomic.Pointer[byte]
 
 const groupBytes = int(unsafe.Sizeof(group{}))
 
-// groupCounts are the sizes that a table may have. The last is more than references can
-// fill.
+// groupCounts are the sizes that a table may have. The last is more than all references
+// can fill that there are, with names of 12 letters at the least.
 var groupCounts = func() (counts [groupBytes]int) {
 	for i, n := 0, 1; i < len(counts); i++ {
 		counts[i] = n
