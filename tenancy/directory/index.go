@@ -25,7 +25,7 @@ type index struct {
 
 	rivals    map[string]rivals // who has a key without being found by it
 	load      map[int]int       // cluster → entries
-	odd       odd
+	prefixes  map[uint32]uint32 // hashed prefix → entries that have it though their domain is another
 	children  map[uint32]uint32 // hashed parent → hosts that a parent of that name would take
 	dead      tombstones
 	malformed map[string]string // document id → the revision that could not be read
@@ -35,7 +35,7 @@ type index struct {
 func newIndex() *index {
 	x := &index{
 		seed: maphash.MakeSeed(), private: true,
-		rivals: map[string]rivals{}, load: map[int]int{}, odd: odd{}, children: map[uint32]uint32{}, malformed: map[string]string{},
+		rivals: map[string]rivals{}, load: map[int]int{}, prefixes: map[uint32]uint32{}, children: map[uint32]uint32{}, malformed: map[string]string{},
 	}
 	x.records.init()
 	x.hosts.hash = func(r ref) uint64 { return maphash.Bytes(x.seed, x.nameAt(r).text) }
@@ -269,12 +269,9 @@ func (x *index) readable(id, rev string) {
 // both have is never without an entry for a reader.
 func (x *index) replace(id string, old, new ref) change {
 	c := change{old: x.records.entry(old), new: x.records.entry(new), made: true}
-	if old != 0 {
-		x.odd.remove(c.old) // before the new one is added: it goes by the id
-	}
 	if new != 0 {
 		x.load[c.new.Cluster()]++
-		x.odd.add(c.new)
+		x.countPrefix(c.new, 1)
 		x.ids.put(x.idHash(c.new), old, new, x.private)
 		for n, offset := range c.new.places {
 			x.count(n, 1) // before a reader can need it
@@ -283,6 +280,7 @@ func (x *index) replace(id string, old, new ref) change {
 	}
 	if old != 0 {
 		cluster := c.old.Cluster()
+		x.countPrefix(c.old, -1)
 		if x.load[cluster]--; x.load[cluster] == 0 {
 			delete(x.load, cluster)
 		}

@@ -61,7 +61,7 @@ func TestPrefixesKeepNoChunk(t *testing.T) {
 	if first.Value() != nil {
 		t.Error("a chunk without records is kept")
 	}
-	if ids := x.odd["odd"]; len(ids) != 1 {
-		t.Errorf("%q have the prefix", ids)
+	if n := x.prefixes[x.prefixHash([]byte("odd"), false)]; n != 1 {
+		t.Errorf("%d have the prefix", n)
 	}
 }

@@ -4,35 +4,42 @@ package directory
 
 import (
 	"crypto/sha256"
+	"hash/maphash"
 	"slices"
-	"strings"
 
 	"github.com/gatehouse-edge/gatehouse/tenancy"
 )
 
-// odd are the ids of the entries, by prefix, whose prefix is not made of their domain: of
-// instances that were renamed, or whose records were copied, at some 150 bytes each. All
-// others have a prefix of their own as long as they have a domain of their own.
-type odd map[string][]string
-
-func (o odd) add(e Entry) {
-	if !e.madeOfDomain() {
-		prefix := strings.Clone(e.Prefix()) // no part of a chunk
-		o[prefix] = append(o[prefix], e.ID())
-	}
-}
-
-func (o odd) remove(e Entry) {
+// countPrefix counts an entry whose prefix is not made of its domain, as that of an
+// instance that was renamed, or whose record was copied. All others have a prefix of their
+// own as long as they have a domain of their own.
+func (x *index) countPrefix(e Entry, by int) {
 	if e.madeOfDomain() {
 		return
 	}
-	prefix, id := strings.Clone(e.Prefix()), e.ID()
-	ids := slices.DeleteFunc(o[prefix], func(other string) bool { return other == id })
-	if len(ids) == 0 {
-		delete(o, prefix)
+	hash := x.prefixHash(e.prefix())
+	if left := x.prefixes[hash] + uint32(by); left > 0 {
+		x.prefixes[hash] = left
 	} else {
-		o[prefix] = ids
+		delete(x.prefixes, hash)
 	}
+}
+
+// prefixHash keys prefixes: two with one hash cost a scan that finds nothing.
+func (x *index) prefixHash(prefix []byte, packed bool) uint32 {
+	hash := uint32(maphash.Bytes(x.seed, prefix))
+	if packed {
+		return ^hash
+	}
+	return hash
+}
+
+// prefix is that of the databases as the record has it; it must not be the domain.
+func (e Entry) prefix() (text []byte, packed bool) {
+	r := e.fields()
+	r.id()
+	r.rev()
+	return r.prefix(), r.has(hexPrefix)
 }
 
 // madeOfDomain tells whether the prefix is that of tenancy.Domain.Prefix, or the domain
@@ -53,9 +60,9 @@ func (e Entry) madeOfDomain() bool {
 
 // WithPrefix are the documents' ids of the instances whose databases begin with prefix,
 // which is that of an instance with this domain: one, but where a record was copied, or
-// two have made the same domain. Of an instance that was renamed it looks at every entry,
-// which takes some hundreds of milliseconds for a million. known is false before the
-// directory is ready: nobody knows then who else has them.
+// two have made the same domain. It looks at every entry, which takes some hundreds of
+// milliseconds for a million, where one was renamed that has the prefix. known is false
+// before the directory is ready: nobody knows then who else has them.
 func (d *Directory) WithPrefix(prefix, domain string) (ids []string, known bool) {
 	if !d.Loaded() {
 		return nil, false
@@ -65,20 +72,30 @@ func (d *Directory) WithPrefix(prefix, domain string) (ids []string, known bool)
 		wanted = []byte(prefix)
 	}
 	sum := sha256.Sum256([]byte(domain))
-	if packed && string(wanted) != string(sum[:packedSize]) || !packed && prefix != domain {
-		return d.scanPrefix(wanted, packed), true
+	if packed && string(wanted) == string(sum[:packedSize]) || !packed && prefix == domain {
+		if ids, certain := d.byDomain(wanted, packed, domain); certain {
+			return ids, true
+		}
 	}
+	return d.scanPrefix(wanted, packed), true
+}
+
+// byDomain are the instances with a prefix that is made of a domain. certain is false
+// where others can have it too.
+func (d *Directory) byDomain(prefix []byte, packed bool, domain string) (ids []string, certain bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	x := d.served.Load()
-	key, _ := tenancy.HostKey(domain)
-	ids = slices.Clone(x.odd[prefix])
+	if x.prefixes[x.prefixHash(prefix, packed)] > 0 {
+		return nil, false
+	}
 	// Those that have it by their domain have that domain.
-	if f := x.find([]byte(key)); f.place != 0 && f.entry().hasPrefix(wanted, packed) {
+	key, _ := tenancy.HostKey(domain)
+	if f := x.find([]byte(key)); f.place != 0 && f.entry().hasPrefix(prefix, packed) {
 		ids = append(ids, f.entry().ID())
 	}
 	for _, rival := range x.rivals[key] {
-		if e, place := x.byID(rival.id); place != 0 && e.hasPrefix(wanted, packed) {
+		if e, place := x.byID(rival.id); place != 0 && e.hasPrefix(prefix, packed) {
 			ids = append(ids, rival.id)
 		}
 	}
