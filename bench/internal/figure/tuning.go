@@ -1,13 +1,10 @@
-// Tuning: what the garbage collector's setting and the compiler's profile are worth.
+// Tuning: what the garbage collector's setting is worth.
 
 package figure
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os/exec"
-	"path/filepath"
 	"time"
 
 	"github.com/gatehouse-edge/gatehouse/bench/internal/peer"
@@ -16,29 +13,23 @@ import (
 )
 
 var tuning = Figure{
-	Name: "tuning", Title: "The collector and the compiler's profile",
+	Name: "tuning", Title: "The garbage collector's setting",
 	About:   "One Gatehouse for each setting, asked in turn as fast as it goes, through `proxy`. Ratios are to the binary as it is built, with the setting that it has by itself.",
 	Measure: measureTuning,
 }
 
 // variant is a Gatehouse that is set otherwise.
 type variant struct {
-	name   string
-	env    []string
-	binary string // "" for the run's
+	name string
+	env  []string
 }
 
 // asBuilt is the one that the others are compared to.
 const asBuilt = "as it is"
 
 func measureTuning(ctx context.Context, e *Env, f *report.Figure) error {
-	plainBinary := filepath.Join(e.Folder, "gatehouse-without-profile")
-	if err := buildWithoutProfile(ctx, e, plainBinary); err != nil {
-		return err
-	}
 	variants := []variant{
-		{asBuilt, nil, ""}, {"GOGC=100", []string{"GOGC=100"}, ""}, {"GOGC=200", []string{"GOGC=200"}, ""}, {"GOGC=400", []string{"GOGC=400"}, ""},
-		{"without the profile", nil, plainBinary},
+		{asBuilt, nil}, {"GOGC=100", []string{"GOGC=100"}}, {"GOGC=200", []string{"GOGC=200"}}, {"GOGC=400", []string{"GOGC=400"}},
 	}
 	table := report.Table{Columns: []string{"tenants", "setting", "CPU µs/request", "of as it is", "p99 µs", "of as it is", "memory, MB"}}
 	for _, n := range []int{1000, largest(e)} {
@@ -47,7 +38,7 @@ func measureTuning(ctx context.Context, e *Env, f *report.Figure) error {
 		}
 	}
 	f.Tables = []report.Table{table}
-	f.Notes = append(f.Notes, "Memory is what is resident of the process's own after the slices.")
+	f.Notes = append(f.Notes, "Memory is what is resident of the process's own after the slices. GOGC=200 is what the binary sets by itself, so that its row tells how far the others can be trusted.")
 	return nil
 }
 
@@ -56,12 +47,8 @@ func measureVariants(ctx context.Context, e *Env, n int, variants []variant, f *
 	var subjects []subject
 	doors := make([]*peer.Door, len(variants))
 	for i, v := range variants {
-		bed := *e.Bed
-		if v.binary != "" {
-			bed.Gatehouse = v.binary
-		}
 		e.Say("starting Gatehouse with %s, %s", tenantsOf(n), v.name)
-		d, err := bed.StartDoor(ctx, e.Upstream.HTTP, n, v.env...)
+		d, err := e.StartDoor(ctx, e.Upstream.HTTP, n, v.env...)
 		if err != nil {
 			return fmt.Errorf("%s: %w", v.name, err)
 		}
@@ -83,16 +70,5 @@ func measureVariants(ctx context.Context, e *Env, n int, variants []variant, f *
 			report.Cell(samples.Of(v.name, p99), "%.0f"), report.Cell(samples.Ratio(v.name, asBuilt, p99), "%.2f"), megabytes(memory))
 	}
 	f.Samples = append(f.Samples, prefixed(samples, tenantsOf(n)+": ")...)
-	return nil
-}
-
-// buildWithoutProfile builds Gatehouse as if there were no default.pgo.
-func buildWithoutProfile(ctx context.Context, e *Env, binary string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-pgo=off", "-trimpath", "-ldflags", "-s -w", "-o", binary, "./cmd/gatehouse")
-	proc.Bind(cmd)
-	cmd.Dir = e.Root
-	if said, err := cmd.CombinedOutput(); err != nil {
-		return errors.Join(fmt.Errorf("building without a profile: %w\n%s", err, said), ctx.Err())
-	}
 	return nil
 }
