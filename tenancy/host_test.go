@@ -93,10 +93,58 @@ func checkHost(t interface{ Fatalf(string, ...any) }, host, key string) {
 	}
 }
 
+// checkPlain holds PlainHost to AppendHost: it may leave work to that, and not differ.
+func checkPlain(t interface{ Fatalf(string, ...any) }, host string) (plain bool) {
+	length, plain := tenancy.PlainHost(host)
+	if !plain {
+		return false
+	}
+	if out, name, ok := tenancy.AppendHost(nil, host); !ok || string(out) != host || name != length {
+		t.Fatalf("%q is plain, its name %d bytes; AppendHost says %q, %d (%t)", host, length, out, name, ok)
+	}
+	return true
+}
+
+// TestPlainHost: what browsers send is plain, and each byte in each place is what
+// AppendHost has it to be.
+func TestPlainHost(t *testing.T) {
+	t.Parallel()
+	for _, host := range []string{
+		"alice.example.com", "drive.alice.example.com:8443", "a-b.c-d9.example:1", "xn--mile-9oa.example", "0.0.0.0-", "127.0.0.1:65535",
+		strings.Repeat("a.", 126) + "a", strings.Repeat("a", 253) + ":80",
+	} {
+		if !checkPlain(t, host) {
+			t.Errorf("%q is not plain", host)
+		}
+	}
+	for _, host := range []string{
+		"", "a.b", "Alice.example.com", "alice.example.com.", ".alice.example", "alice..example", "alice.example:", "alice.example:80:80", "alice.example:123456",
+		"alice.example:8o", "my_host.example.com", "[::1]:8080", strings.Repeat("a", 254),
+	} {
+		if checkPlain(t, host) {
+			t.Errorf("%q is plain", host)
+		}
+	}
+	for length := 8; length <= 24; length++ {
+		for at := range length {
+			for c := range 256 {
+				name := []byte(strings.Repeat("x", length))
+				name[at] = byte(c)
+				checkPlain(t, string(name))
+				if at > 0 {
+					name[at-1] = '.' // and neighbours
+					checkPlain(t, string(name))
+				}
+			}
+		}
+	}
+}
+
 func TestHostLaws(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		host := names().Draw(t, "host")
+		checkPlain(t, host)
 		if key, ok := tenancy.HostKey(host); ok {
 			checkHost(t, host, key)
 		}
@@ -113,6 +161,7 @@ func FuzzHostKey(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, host string) {
+		checkPlain(t, host)
 		if key, ok := tenancy.HostKey(host); ok {
 			checkHost(t, host, key)
 		}

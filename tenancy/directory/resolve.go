@@ -47,7 +47,7 @@ type Match struct {
 // each with its port first, then without. An instance and its old domain are in one
 // table, where the former wins, so two look-ups (four with ports) are all it takes.
 func (x *index) resolve(host string, mode Mode, m *Match) bool {
-	if mode == Nested {
+	if mode != Flat {
 		if name, ok := tenancy.PlainHost(host); ok {
 			return x.byKey(host, bytesOf(host), name, nil, mode, m)
 		}
