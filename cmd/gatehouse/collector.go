@@ -8,10 +8,10 @@ import (
 )
 
 // gcPercent is GOGC where the environment has none. Half as many collections as with
-// Go's 100 are worth some hundredths of a request's CPU and of its p99, and the memory that
-// they take is small: a million instances are some 200 MB, and bytes of requests come
-// to little. Caddy sets GOMEMLIMIT by the control group's limit, or the machine's memory,
-// so that the collector works harder before memory runs out.
+// Go's 100 are worth some hundredths of a request's CPU, for half as much memory again:
+// bench/RESULTS.md has what it is with a thousand instances and with a million. Caddy sets
+// GOMEMLIMIT by the control group's limit, or the machine's memory, so that the collector
+// works harder before memory runs out.
 //
 // https://pkg.go.dev/runtime#hdr-Environment_Variables
 const gcPercent = 200
