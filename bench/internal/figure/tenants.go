@@ -65,7 +65,7 @@ func measureTenants(ctx context.Context, e *Env, f *report.Figure) error {
 	table.Add(stockName, report.Cell(samples.Of(stockName, cpu), "%.1f"), report.Cell(samples.Of(stockName, p50), "%.0f"), report.Cell(samples.Of(stockName, p99), "%.0f"), "1", "–", "–")
 	f.Tables = []report.Table{table}
 	f.Plots = []report.Plot{{File: "p99.svg", Title: "p99 against the number of tenants", SVG: report.Lines("p99 against the number of tenants", "tenants", "microseconds at an even rate", []report.Line{flat, own})}}
-	f.Notes = append(f.Notes, "Memory is what is resident of the process's own, after the slices and without the store's file, which is mapped. Go's collector lets it be up to twice what is in use.",
+	f.Notes = append(f.Notes, "Memory is what is resident of the process's own, after the slices and without the store's file, which is mapped. Go's collector lets it be up to three times what is in use, by the binary's own `GOGC=200`.",
 		"The rate was "+itoa(int(speed))+" requests/s, about 0.4 of what stock Caddy can do here.",
 		"In the plot stock Caddy's line is one value, since it has no tenants.")
 	return nil
