@@ -84,10 +84,11 @@ func describe(err error) *apiError {
 	case errors.Is(err, errors.ErrUnsupported):
 		return &apiError{status: http.StatusNotImplemented, title: "Not Implemented", detail: "this is not offered yet"}
 	case errors.Is(err, tenancy.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return &apiError{
-			status: http.StatusServiceUnavailable, title: "Service Unavailable",
-			detail: "the store does not answer, so this was not done, or only in part; it can be tried again: " + err.Error(),
+		detail := "this was not done, or only in part; it can be tried again: " + err.Error()
+		if !tenancy.OwnWords(err) { // which tell of the store alone, or of something else
+			detail = "the store does not answer, so " + detail
 		}
+		return &apiError{status: http.StatusServiceUnavailable, title: "Service Unavailable", detail: detail}
 	default:
 		return &apiError{status: http.StatusInternalServerError, title: "Internal Server Error", detail: err.Error()}
 	}

@@ -64,6 +64,13 @@ func Unavailablef(format string, args ...any) error {
 	return &worded{text: fmt.Sprintf(format, args...), err: ErrUnavailable}
 }
 
+// OwnWords tells whether an error, or one that it wraps, says by itself what is the matter:
+// it was made by Conflictf, Existsf or Unavailablef.
+func OwnWords(err error) bool {
+	var w *worded
+	return errors.As(err, &w)
+}
+
 // worded is a sentinel with a better text than its own.
 type worded struct {
 	text string
